@@ -1,0 +1,244 @@
+"""The engine: a Tensor remembers the call that made it, and gradients() walks the calls backwards. Read this file
+first.
+
+    x = Tensor([1.0, 2.0])          a leaf: an array that wants a gradient
+    y = np.sum(x * x)               two calls: multiply(x, x), then sum(...)
+    y.backward()                    x.grad is now [2., 4.]
+
+The chain rule: for y = f(a, b), a loss L far downstream and g = ∂L/∂y, the share of a is ∂L/∂a = (∂y/∂a)ᵀ g. Each
+row of the table in rules.py computes that product; the engine adds up the shares of all the calls that used a. It
+knows no function by name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, final
+
+import numpy as np
+
+from .interface import NumPyInterface, name
+from .sparse import Patches, RowSparse
+
+TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (table.py says what that is); rules.py and fused.py fill it
+births = itertools.count()
+by_birth = operator.attrgetter("birth")
+
+
+@final
+class Tensor(NumPyInterface):
+    """An array that wants a gradient: a leaf made from an array, or the result of a call on other Tensors.
+
+    `data` (read-only) is the array; `grad` is filled in leaves by backward(). fn, args, kwargs are the call that
+    made it, None and empty for a leaf. Integers, booleans and complex numbers cannot be Tensors: ids, masks and
+    labels stay arrays.
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "args", "birth", "data", "fn", "grad", "kwargs", "saved")
+
+    def __init__(self, array: Any) -> None:
+        data = np.array(array)
+        if data.dtype not in (np.float32, np.float64):
+            remedy = "ids, masks and labels stay arrays; numbers: np.asarray(a).astype(float)"
+            raise TypeError(f"a Tensor holds float32 or float64, not {data.dtype} (shape {data.shape}): {remedy}")
+        data.flags.writeable = False
+        self.data: np.ndarray = data
+        self.grad: Any = None
+        self.fn: Callable[..., Any] | None = None
+        self.args: Sequence[Any] = ()
+        self.kwargs: dict[str, Any] = {}
+        self.saved: Any = None
+        self.birth = next(births)
+
+    def backward(self, g: Any = None) -> None:
+        """Add this Tensor's gradient with respect to every leaf behind it to leaf.grad; g as in gradients()."""
+        summed = [(x, d if x.grad is None else x.grad + d) for x, d in gradients(self, g=g).items()]
+        for leaf, gradient in summed:  # only once all are known: an error on the way leaves every .grad as it was
+            leaf.grad = gradient
+
+    def __reduce__(self) -> Any:
+        if self.fn is not None:
+            raise TypeError(f"a Tensor made by `{name(self.fn)}` cannot be copied or pickled: copy its values, t.data")
+        return Tensor, (self.data,)
+
+    def __repr__(self) -> str:
+        made = "" if self.fn is None else f", made by {name(self.fn)}"
+        return f"Tensor({np.array2string(self.data, separator=', ', prefix='Tensor(')}{made})"
+
+
+class Saved(NamedTuple):
+    """What the forward pass of an op returns when its derivative needs more than the output: y and anything else."""
+
+    y: Any
+    saved: Any
+
+
+class Observer(Protocol):
+    """What explain() and watch() plug in to see each call, and each share of a gradient, as it happens."""
+
+    def forward(self, t: Tensor) -> None: ...
+    def backward(self, t: Tensor, g: Any, a: Tensor, share: Any) -> None: ...
+
+
+observer: Observer | None = None
+
+
+def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What a NumPy function does when a Tensor is among its arguments: look it up in the table."""
+    row = TABLE.get(fn)
+    if row is None:
+        remedy = "build it from functions of tinygrad_nlp.table(), or add a row with rule(), composite() or flat()"
+        raise TypeError(f"`{name(fn)}` is not in the table of derivatives: {remedy}; on constants use t.data")
+    return row.forward(*args, **kwargs) if row.kind in ("composite", "flat") else call(fn, args, kwargs)
+
+
+def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {}) -> Any:  # noqa: B006 (never changed)
+    """Run fn on the arrays behind args and remember the call: this is the whole forward pass."""
+    row = TABLE[fn]
+    if kwargs or row.strict:
+        row.check(args, kwargs)
+    value = row.forward(*[a.data if type(a) is Tensor else a for a in args], **kwargs)
+    t = Tensor.__new__(Tensor)
+    t.saved = None
+    if type(value) is Saved:
+        value, t.saved = value
+    if type(value) is not np.ndarray:
+        value = np.asarray(value)
+    value.setflags(write=False)  # editing an intermediate in place would make gradients wrong without a word
+    t.data, t.grad, t.fn, t.args, t.kwargs, t.birth = value, None, fn, args, kwargs, next(births)
+    if observer is not None:
+        observer.forward(t)
+    return t
+
+
+Tensor._call, Tensor._dispatch = staticmethod(call), staticmethod(dispatch)
+
+
+def history(y: Tensor, oldest: int = -1) -> list[Tensor]:
+    """Every Tensor behind y, newest first: a call is born after its arguments, so each comes before what it was made
+    from."""
+    seen, found = {y}, [y]
+    for t in found:  # it grows while we walk: no recursion, so no chain is too long
+        for a in t.args:
+            if type(a) is Tensor and a not in seen and a.birth >= oldest:
+                if a.birth > t.birth:
+                    what = f"a Tensor of shape {a.shape} was updated after `{name(t.fn)}` used it"
+                    raise RuntimeError(f"{what}: run the forward pass again before backward, or update after it")
+                seen.add(a)
+                found.append(a)
+    return sorted(found, key=by_birth, reverse=True)
+
+
+def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, create_graph: bool = False) -> Any:
+    """Reverse-mode differentiation of y: {leaf: gradient}, or for xs a list (zeros where y does not depend on an x).
+
+    g is the gradient of the output, of y's shape; it may be left out for a one-element y. With create_graph the
+    gradients are Tensors, to be differentiated again. The gradient of a looked-up table is a RowSparse.
+    Raises TypeError where y is no Tensor, ValueError where g is missing or has another shape.
+    """
+    if type(y) is not Tensor:
+        raise TypeError(
+            f"nothing to differentiate: the output is {type(y).__name__}, not a Tensor, so no Tensor is behind it"
+        )
+    wanted = set(xs or ())
+    found: dict[Tensor, Any] = {y: seed(y, g, create_graph)}
+    result: dict[Tensor, Any] = {}
+    for t in history(y, min((x.birth for x in wanted), default=-1)):
+        g = found.pop(t)
+        if type(g) is Patches or (type(g) is RowSparse and t.fn is not None):
+            g = g.todense()
+        if t.fn is None or t in wanted:
+            result[t] = g if type(g) in (Tensor, RowSparse) else np.asarray(g)
+            if t.fn is None:
+                continue
+        for a, share in shares(t, g, create_graph):
+            if observer is not None:
+                observer.backward(t, g, a, share)
+            if a in found:
+                found[a] = found[a] + share  # never in place: a share may be somebody else's array
+            elif type(share) is np.ndarray and (a.fn is None or a in wanted) and (share is g or share.base is not None):
+                found[a] = share.copy()  # what a user is handed shares memory with nothing
+            else:
+                found[a] = share
+    return result if xs is None else [result[x] if x in result else np.zeros_like(x.data) for x in xs]
+
+
+def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
+    """The gradient of the output, checked, of its dtype and our own: one for a single number."""
+    if g is None and y.size != 1:
+        raise ValueError(f"the output has shape {y.shape}, not one number: take its .sum(), or pass its gradient as g=")
+    value = np.ones_like(y.data) if g is None else np.array(g.data if type(g) is Tensor else g, dtype=y.dtype)
+    if value.shape != y.shape:
+        raise ValueError(f"g has shape {value.shape} but the output {y.shape}: pass a gradient of the output's shape")
+    if create_graph:
+        return g if type(g) is Tensor else Tensor(value)
+    return value
+
+
+def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+    """Each Tensor among the arguments of the call that made t, with its share (∂t/∂a)ᵀ g of the gradient."""
+    row = TABLE[t.fn]
+    if create_graph and row.reference is not None:
+        yield from replay(t, row.reference, g)
+        return
+    y, args = (t, t.args) if create_graph else (t.data, [a.data if type(a) is Tensor else a for a in t.args])
+    derivatives = row.derivatives
+    if row.joint:  # one function for all arguments, which share its work
+        saved = {} if t.saved is None else {"saved": t.saved}
+        together = derivatives(g, y, *args, **t.kwargs, **saved)
+        together = together if type(together) is tuple else (together,)
+    for i, a in enumerate(t.args):
+        if type(a) is Tensor:
+            share = together[i] if row.joint else derivatives[i](g, y, *args, **t.kwargs)
+            fits = type(share) is np.ndarray and share.shape == a.data.shape and share.dtype == a.data.dtype
+            yield a, share if fits else fit(share, a, t, i)
+
+
+def replay(t: Tensor, reference: Callable[..., Any], g: Any) -> Iterator[tuple[Tensor, Any]]:
+    """The shares of a fused call by the chain rule through its reference: Tensors that can be differentiated again."""
+    args = [call(np.positive, (a,)) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
+    leaves = [a for a in args if type(a) is Tensor]
+    found = gradients(reference(*args, **t.kwargs), leaves, g, create_graph=True)
+    yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
+
+
+def fit(share: Any, a: Tensor, t: Tensor, i: int) -> Any:
+    """Undo what a call did to the shape and dtype of its argument i: sum over the axes it stretched, and cast back."""
+    if not hasattr(share, "dtype"):
+        share = np.asarray(share, dtype=a.dtype)
+    if share.shape != a.data.shape:
+        n = len(share.shape)
+        before, after = right_aligned(a.shape, n), right_aligned(t.shape, n)
+        stretched = tuple(k for k in range(n) if share.shape[k] != before[k] or k < n - a.ndim)
+        if n < a.ndim or any(before[k] != 1 or after[k] != share.shape[k] for k in stretched):
+            what = (
+                f"the rule of `{name(t.fn)}` gave argument {i}, of shape {a.shape}, a gradient of shape {share.shape}"
+            )
+            axes = ", ".join(str(k) for k in stretched) or "none"
+            raise ValueError(f"{what}: give it the argument's shape (sum over axis {axes})")
+        share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
+    return share if share.dtype == a.data.dtype else share.astype(a.dtype)
+
+
+def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """The last n entries of a shape, 1 where it has fewer: how broadcasting lines shapes up."""
+    return ((1,) * n + shape)[len(shape) :]
+
+
+def writable(t: Tensor) -> np.ndarray:
+    """The one door to a leaf's values, for optimisers and load_state_dict: a view that may be written to.
+
+    Graphs that used the old values are out of date from now on, and history() refuses them.
+    """
+    t.data.flags.writeable = True
+    view = t.data.view()
+    t.data.flags.writeable = False
+    t.birth = next(births)
+    return view

@@ -1,0 +1,124 @@
+"""What makes a Tensor look like an array: operators, methods and NumPy's functions all end in the engine's dispatch().
+
+Each operator and method is the NumPy function of the same meaning, so that the table has one row for both. What an
+array allows but a remembered call cannot (writing in place, out=, .reduce) is refused here, with the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """x[index], as a function that can have a row."""
+    return x[index]
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """x.astype(dtype), as a function that can have a row."""
+    return x.astype(dtype)
+
+
+def name(fn: Any) -> str:
+    """What messages call a function."""
+    return str(getattr(fn, "__name__", fn))
+
+
+def method(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: self._dispatch(fn, (self, *args), kwargs)
+
+
+def infix(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, b: a._call(fn, (a, b))
+
+
+def reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, b: a._call(fn, (b, a))
+
+
+class NumPyInterface:
+    """The array side of Tensor. The engine supplies `data` and the two ways in: _call for rows with a derivative,
+    _dispatch for any function."""
+
+    __slots__ = ()
+    data: np.ndarray
+    _call: Callable[..., Any]
+    _dispatch: Callable[..., Any]
+
+    shape = property(lambda self: self.data.shape)
+    ndim = property(lambda self: self.data.ndim)
+    size = property(lambda self: self.data.size)
+    dtype = property(lambda self: self.data.dtype)
+    T = property(lambda self: np.transpose(self))
+
+    __add__, __radd__ = infix(np.add), reflected(np.add)
+    __sub__, __rsub__ = infix(np.subtract), reflected(np.subtract)
+    __mul__, __rmul__ = infix(np.multiply), reflected(np.multiply)
+    __truediv__, __rtruediv__ = infix(np.divide), reflected(np.divide)
+    __pow__, __rpow__ = infix(np.power), reflected(np.power)
+    __mod__, __rmod__ = infix(np.remainder), reflected(np.remainder)
+    __matmul__, __rmatmul__ = infix(np.matmul), reflected(np.matmul)
+    __neg__, __pos__, __abs__ = method(np.negative), method(np.positive), method(np.absolute)
+    __lt__, __le__ = method(np.less), method(np.less_equal)
+    __gt__, __ge__ = method(np.greater), method(np.greater_equal)
+    __eq__, __ne__ = method(np.equal), method(np.not_equal)
+    __hash__ = object.__hash__  # by identity: Tensors are keys of the dictionary that gradients() returns
+    __getitem__ = method(getitem)
+
+    sum, mean, var, std = method(np.sum), method(np.mean), method(np.var), method(np.std)
+    max, min, clip = method(np.max), method(np.min), method(np.clip)
+    prod, cumsum, cumprod = method(np.prod), method(np.cumsum), method(np.cumprod)
+    ravel, flatten, squeeze, swapaxes = method(np.ravel), method(np.ravel), method(np.squeeze), method(np.swapaxes)
+    dot, trace, diagonal, take, repeat = (method(f) for f in (np.dot, np.trace, np.diagonal, np.take, np.repeat))
+    argmax, argmin, argsort, nonzero = method(np.argmax), method(np.argmin), method(np.argsort), method(np.nonzero)
+    any, all, round, copy, astype = method(np.any), method(np.all), method(np.round), method(np.copy), method(astype)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same numbers in another shape: t.reshape(2, 3) or t.reshape((2, 3))."""
+        return self._dispatch(np.reshape, (self, shape[0] if len(shape) == 1 else shape), {})
+
+    def transpose(self, *axes: Any) -> Any:
+        """Axes in another order: t.transpose(1, 0, 2), t.transpose((1, 0, 2)), or reversed without arguments."""
+        return self._dispatch(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None), {})
+
+    def item(self) -> float:
+        """The one number of a one-element Tensor; ValueError for any other size."""
+        return float(self.data.item())
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self.data.tolist()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            raise TypeError(f"np.{name(ufunc)}.{method} has no derivative: use a function of the table, such as np.sum")
+        return self._dispatch(ufunc, args, kwargs)
+
+    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self._dispatch(fn, args, kwargs)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "a Tensor made an array would lose its history: write t.data for its values, np.stack for a list"
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError("a Tensor cannot be changed in place: build a new one, such as np.where(mask, value, t)")
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.data.size == 1 else format(str(self), spec)

@@ -1,0 +1,340 @@
+"""The table: NumPy functions and their derivatives. Read this file second, as a page of calculus.
+
+A row's lambdas take g, the gradient of the output y, then y, then the function's own arguments (x, or a and b), and
+return the gradient of one argument, (∂y/∂a)ᵀ g. No row undoes broadcasting or dtypes: the engine does, once. Rows
+are NumPy, so they work on Tensors too; that is all there is to second order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.special as special
+
+from .engine import Tensor
+from .interface import astype, getitem
+from .sparse import Patches, scatter_values
+from .table import op, rule
+
+# --- Arithmetic -------------------------------------------------------------------------------------------------------
+# Sums pass g on; products swap their factors; xⁿ brings down its exponent.
+
+
+def ratio(a: Any, b: Any) -> Any:
+    """a / b, and 0 where b is 0: the convention at the tip of a cone."""
+    return np.where(b == 0, 0, a) / np.where(b == 0, 1, b)
+
+
+rule(np.positive, lambda g, y, x: g)
+rule(np.negative, lambda g, y, x: -g)
+rule(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
+rule(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+rule(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+rule(
+    np.power,
+    lambda g, y, a, b: g * np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1)),
+    lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)),
+)
+rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
+rule(np.reciprocal, lambda g, y, x: -g * y * y)
+rule(np.square, lambda g, y, x: g * 2 * x)
+rule(np.sqrt, lambda g, y, x: g / (2 * y))
+rule(np.cbrt, lambda g, y, x: g / (3 * y * y))
+rule(np.hypot, lambda g, y, a, b: g * ratio(a, y), lambda g, y, a, b: g * ratio(b, y))
+
+# --- Exponentials and logarithms --------------------------------------------------------------------------------------
+# eˣ is its own derivative; a logarithm's is 1/x, over the logarithm of its base.
+
+LN2, LN10 = float(np.log(2)), float(np.log(10))
+rule(np.exp, lambda g, y, x: g * y)
+rule(np.exp2, lambda g, y, x: g * y * LN2)
+rule(np.expm1, lambda g, y, x: g * (y + 1))
+rule(np.log, lambda g, y, x: g / x)
+rule(np.log2, lambda g, y, x: g / (x * LN2))
+rule(np.log10, lambda g, y, x: g / (x * LN10))
+rule(np.log1p, lambda g, y, x: g / (1 + x))
+rule(np.logaddexp, lambda g, y, a, b: g * special.expit(a - b), lambda g, y, a, b: g * special.expit(b - a))
+
+# --- Circular and hyperbolic functions --------------------------------------------------------------------------------
+# Written in y where that saves work: tan′ = 1 + tan², tanh′ = 1 − tanh².
+
+rule(np.sin, lambda g, y, x: g * np.cos(x))
+rule(np.cos, lambda g, y, x: -g * np.sin(x))
+rule(np.tan, lambda g, y, x: g * (1 + y * y))
+rule(np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
+rule(np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
+rule(np.arctan, lambda g, y, x: g / (1 + x * x))
+rule(np.arctan2, lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b))
+rule(np.sinh, lambda g, y, x: g * np.cosh(x))
+rule(np.cosh, lambda g, y, x: g * np.sinh(x))
+rule(np.tanh, lambda g, y, x: g * (1 - y * y))
+rule(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1))
+rule(np.arccosh, lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)))
+rule(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
+rule(np.deg2rad, lambda g, y, x: g * np.pi / 180)
+rule(np.rad2deg, lambda g, y, x: g * 180 / np.pi)
+
+# --- Special functions ------------------------------------------------------------------------------------------------
+# The logistic function σ has σ′ = σ(1 − σ); ζ(s, x) is Hurwitz's zeta, and ζ(2, x) the derivative of digamma for x > 0.
+
+
+def d_zeta(g: Any, y: Any, s: float, q: Any) -> Any:
+    return -g * s * zeta(s + 1, q)
+
+
+@op(None, d_zeta)
+def zeta(s: float, q: Any) -> Any:
+    return special.zeta(s, q)
+
+
+rule(special.expit, lambda g, y, x: g * y * (1 - y))
+rule(special.logit, lambda g, y, x: g / (x * (1 - x)))
+rule(special.log_expit, lambda g, y, x: g * special.expit(-x))
+rule(special.erf, lambda g, y, x: g * 2 / np.sqrt(np.pi) * np.exp(-x * x))
+rule(special.erfc, lambda g, y, x: -g * 2 / np.sqrt(np.pi) * np.exp(-x * x))
+rule(special.gammaln, lambda g, y, x: g * special.digamma(x))
+rule(special.digamma, lambda g, y, x: g * zeta(2, x))
+rule(special.xlogy, lambda g, y, a, b: g * np.log(b), lambda g, y, a, b: g * a / b)
+
+# --- Kinks: the derivative picks a side -------------------------------------------------------------------------------
+# |x| and relu have derivative 0 at 0, and ties share g equally; KINKS at the end of this file states it exactly.
+
+
+def winner(a: Any, b: Any, y: Any) -> Any:
+    """1 where y came from a, 1/2 where a and b tie, else 0."""
+    return np.where(a == b, 0.5, a == y)
+
+
+rule(np.absolute, lambda g, y, x: g * np.sign(x))
+rule(np.fabs, lambda g, y, x: g * np.sign(x))
+rule(np.maximum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
+rule(np.minimum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
+rule(np.fmax, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
+rule(np.fmin, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
+rule(np.where, None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
+
+
+# --- Reductions -------------------------------------------------------------------------------------------------------
+# A sum hands g back to every summand, a maximum to the largest.
+
+
+def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """g, one number for each reduced group, laid over the whole of x."""
+    return np.broadcast_to(g if keepdims or axis is None else np.expand_dims(g, axis), x.shape)
+
+
+def extreme(g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    chosen = x == spread(y, x, axis, keepdims)
+    return spread(g, x, axis, keepdims) * chosen / np.sum(chosen, axis=axis, keepdims=True)
+
+
+rule(np.sum, lambda g, y, x, axis=None, *, keepdims=False: spread(g, x, axis, keepdims))
+rule(np.max, extreme)
+rule(np.min, extreme)
+rule(np.amax, extreme)
+rule(np.amin, extreme)
+rule(np.cumsum, lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), x.shape))
+
+
+@op(lambda g, y, x, axis=None, *, keepdims=False: x * spread(ratio(g, y), x, axis, keepdims))
+def length(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Euclidean length along axes, √Σx²; its gradient at 0 is 0."""
+    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+
+
+# --- Shapes -----------------------------------------------------------------------------------------------------------
+# A function that only moves numbers about is undone by moving them back.
+
+rule(np.copy, lambda g, y, x: g)
+rule(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape))
+rule(np.ravel, lambda g, y, x: np.reshape(g, x.shape))
+rule(np.expand_dims, lambda g, y, x, axis: np.reshape(g, x.shape))
+rule(np.squeeze, lambda g, y, x, axis=None: np.reshape(g, x.shape))
+rule(
+    np.transpose,
+    lambda g, y, x, axes=None: np.transpose(g, None if axes is None else np.argsort(np.array(axes) % x.ndim)),
+)
+rule(np.swapaxes, lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
+rule(np.moveaxis, lambda g, y, x, source, destination: np.moveaxis(g, destination, source))
+rule(np.broadcast_to, lambda g, y, x, shape: g)
+rule(np.flip, lambda g, y, x, axis=None: np.flip(g, axis))
+rule(np.roll, lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
+rule(np.tril, lambda g, y, x, k=0: np.tril(g, k))
+rule(np.triu, lambda g, y, x, k=0: np.triu(g, k))
+
+
+rule(astype, lambda g, y, x, dtype: g)
+
+
+@op(lambda g, y, x, width: g[tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape, strict=True))])
+def zero_pad(x: Any, width: Any) -> Any:
+    """x with width[i] = (before, after) zeros on axis i."""
+    return np.pad(x, width)
+
+
+def one_part(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
+    start = sum(a.shape[axis] for a in arrays[:i])
+    return np.moveaxis(np.moveaxis(g, axis, 0)[start : start + arrays[i].shape[axis]], 0, axis)
+
+
+def join(*arrays: Any, axis: int) -> Any:
+    """np.concatenate with the arrays as arguments of their own, so that each can have a derivative."""
+    return np.concatenate(arrays, axis)
+
+
+rule(join, each=one_part)
+
+
+# --- Indexing ---------------------------------------------------------------------------------------------------------
+# x[index] gathers; its transpose scatters, and places that were read twice add up.
+
+
+@op(lambda g, y, x, index, shape: g[index])
+def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of `shape` with x added at index: the transpose of indexing."""
+    return scatter_values(x, index, shape)
+
+
+def d_getitem(g: Any, y: Any, x: Any, index: Any) -> Any:
+    return scatter(g, index, x.shape) if type(g) is Tensor else Patches([(index, g)], x.shape, g.dtype)
+
+
+rule(getitem, d_getitem)
+
+
+# --- Products ---------------------------------------------------------------------------------------------------------
+# For y = ab: ∂a = g bᵀ and ∂b = aᵀ g. A 1-D argument is a row on the left and a column on the right.
+
+
+def mT(a: Any) -> Any:
+    """A stack of matrices, each transposed."""
+    return np.swapaxes(a, -1, -2)
+
+
+def d_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(b) == 1:
+        return g[..., None] * b
+    return (g[..., None, :] @ mT(b))[..., 0, :] if np.ndim(a) == 1 else g @ mT(b)
+
+
+def d_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(a) == 1:
+        return np.expand_dims(a, 1) * g[..., None, :] if np.ndim(b) > 1 else a * g
+    return (mT(a) @ g[..., None])[..., 0] if np.ndim(b) == 1 else mT(a) @ g
+
+
+rule(np.matmul, d_left, d_right)
+
+
+def contract(spec: str, *arrays: Any) -> Any:
+    """np.einsum of a normal form, to which the composite np.einsum brings every other: an output is named, and each
+    letter of an operand is there once and also in the output or in another operand."""
+    return np.einsum(spec, *arrays, optimize=len(arrays) > 2)
+
+
+def one_operand(i: int, g: Any, y: Any, spec: str, *arrays: Any) -> Any:
+    """Swap operand i with the output: for ij,jk->ik, ∂a is ik,jk->ij of g and b."""
+    *inputs, out = spec.replace("->", ",").split(",")
+    others = [k for k in range(len(arrays)) if k != i - 1]
+    swapped = ",".join([out] + [inputs[k] for k in others]) + "->" + inputs[i - 1]
+    return np.einsum(swapped, g, *[arrays[k] for k in others])
+
+
+rule(contract, each=one_operand)
+
+# --- Linear algebra ---------------------------------------------------------------------------------------------------
+# From d(A⁻¹) = −A⁻¹ dA A⁻¹ and d(log det A) = tr(A⁻¹ dA); stacks of matrices throughout.
+
+inv, solve = np.linalg.inv, np.linalg.solve
+
+
+def d_solve_matrix(g: Any, y: Any, a: Any, b: Any) -> Any:
+    x = solve(mT(a), g)
+    return -x[..., None] * y[..., None, :] if np.ndim(b) == 1 else -x @ mT(y)
+
+
+def d_cholesky(g: Any, y: Any, a: Any) -> Any:
+    """Murray 2016, "Differentiation of the Cholesky decomposition": S = L⁻ᵀ Φ(LᵀG) L⁻¹, where Φ takes the lower
+    triangle and half the diagonal. NumPy reads only the lower triangle of A, so that is where the gradient is."""
+    half = np.tril(mT(y) @ g) * (1 - 0.5 * np.eye(y.shape[-1]))
+    s = mT(inv(y)) @ half @ inv(y)
+    return np.tril(s + mT(s)) * (1 - 0.5 * np.eye(y.shape[-1]))
+
+
+@op(lambda g, y, x: g[..., None, None] * mT(inv(x)))
+def logabsdet(x: Any) -> Any:
+    """log |det x| of a stack of matrices: the second half of np.linalg.slogdet."""
+    return np.linalg.slogdet(x)[1]
+
+
+rule(np.linalg.inv, lambda g, y, x: -mT(y) @ g @ mT(y))
+rule(np.linalg.det, lambda g, y, x: (g * y)[..., None, None] * mT(inv(x)))
+rule(np.linalg.solve, d_solve_matrix, lambda g, y, a, b: solve(mT(a), g))
+rule(np.linalg.cholesky, d_cholesky)
+
+# --- Ours: what networks are made of ----------------------------------------------------------------------------------
+# They take arrays or Tensors, over the last axis unless told otherwise.
+
+
+@op(lambda g, y, x: g * (x > 0))
+def relu(x: Any) -> Any:
+    """max(x, 0), of any shape; derivative 0 at 0."""
+    return np.maximum(x, 0)
+
+
+@op(lambda g, y, x: g * y * (1 - y))
+def sigmoid(x: Any) -> Any:
+    """The logistic function 1 / (1 + e⁻ˣ), by (1 + tanh(x/2)) / 2: it cannot overflow and is fast in float32."""
+    return 0.5 * np.tanh(0.5 * np.asarray(x)) + 0.5
+
+
+@op(lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / Σ exp(x) along an axis: positive, summing to one; logits of any size are safe.
+
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@op(lambda g, y, x, axis=-1: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True))
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """x − log Σ exp(x) along an axis: log-probabilities, in nats."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def d_logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
+    return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
+
+
+@op(d_logsumexp)
+def logsumexp(x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
+    """log Σ exp(x) along an axis (None: all), shifted by the largest x so that nothing overflows."""
+    top = np.max(x, axis=axis, keepdims=True)
+    y = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis)
+
+
+# --- Conventions where there is no derivative -------------------------------------------------------------------------
+# (function, arguments, the gradient of each for g = 1). Tested exactly.
+
+KINKS: list[tuple[Any, tuple[Any, ...], tuple[Any, ...]]] = [
+    (relu, (0.0,), (0.0,)),
+    (np.absolute, (0.0,), (0.0,)),
+    (np.fabs, (0.0,), (0.0,)),
+    (np.maximum, (2.0, 2.0), (0.5, 0.5)),
+    (np.minimum, (2.0, 2.0), (0.5, 0.5)),
+    (np.fmax, (2.0, 2.0), (0.5, 0.5)),
+    (np.fmin, (2.0, 2.0), (0.5, 0.5)),
+    (np.clip, (1.0, 1.0, 2.0), (0.5, 0.5, 0.0)),
+    (np.max, ([3.0, 1.0, 3.0],), ([0.5, 0.0, 0.5],)),
+    (np.min, ([1.0, 1.0, 1.0, 3.0],), ([1 / 3, 1 / 3, 1 / 3, 0.0],)),
+    (np.linalg.norm, ([0.0, 0.0],), ([0.0, 0.0],)),
+    (np.hypot, (0.0, 0.0), (0.0, 0.0)),
+    (np.std, ([5.0, 5.0],), ([0.0, 0.0],)),
+]
