@@ -1,0 +1,230 @@
+"""Ops differentiated by hand, each beside its reference: the same function as a plain composition. Read this file
+third.
+
+The fused derivative is what one finds with pencil and paper; the reference is differentiated by the chain rule. That
+both agree, in value, first and second order, is a theorem about each pair and a test. Fused ops take arrays or
+Tensors, float32 or float64 but never mixed, and may write into buffers of their own; time comes first, then the
+batch: (T, B, H).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .engine import Saved
+from .recurrent import gru as gru
+from .recurrent import lstm as lstm
+from .recurrent import rnn as rnn
+from .rules import logsumexp, mT
+from .sparse import RowSparse, add_rows
+from .table import op, values
+
+SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
+
+
+def rows(a: Any) -> Any:
+    """(..., D) as a matrix (N, D): one large product instead of many small ones."""
+    return np.reshape(a, (-1, np.shape(a)[-1]))
+
+
+# --- Affine map -------------------------------------------------------------------------------------------------------
+
+
+def affine_reference(x: Any, W: Any, b: Any) -> Any:
+    return x @ W + b
+
+
+@op(
+    lambda g, y, x, W, b: np.reshape(rows(g) @ mT(W), np.shape(x)),
+    lambda g, y, x, W, b: mT(rows(x)) @ rows(g),
+    lambda g, y, x, W, b: np.sum(rows(g), 0),
+    reference=affine_reference,
+)
+def affine(x: Any, W: Any, b: Any) -> Any:
+    """x W + b for x (..., D), W (D, K), b (K,): (..., K) by one matrix product.
+
+    Raises ValueError where the shapes do not fit, b included: a bias that broadcasts by accident is an error.
+    """
+    if np.ndim(W) != 2 or np.ndim(x) == 0 or x.shape[-1] != W.shape[0] or np.shape(b) != (W.shape[1],):
+        raise ValueError(
+            f"affine: x {np.shape(x)}, W {np.shape(W)}, b {np.shape(b)} do not fit: (..., D), (D, K), (K,)"
+        )
+    y = rows(x) @ W
+    y += b
+    return y.reshape(*x.shape[:-1], W.shape[1])
+
+
+# --- Softmax and cross-entropy ----------------------------------------------------------------------------------------
+
+
+def softmax_cross_entropy_reference(
+    logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean"
+) -> Any:
+    """−log softmax(x)ₖ = log Σⱼ exp(xⱼ) − xₖ for label k."""
+    labels, kept = checked_labels(logits, labels, ignore_index)
+    loss = logsumexp(logits) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
+    loss = np.where(kept, loss, 0)
+    return loss if reduction == "none" else np.sum(loss) / (kept.sum() if reduction == "mean" else 1)
+
+
+def d_softmax_cross_entropy(
+    g: Any, y: Any, logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean", *, saved: Any
+) -> Any:
+    """ŷ − y: the probabilities, less one at the label."""
+    labels, weight, e, total = saved
+    scale = np.ravel(g) * weight
+    gradient = e * (scale / total)[:, None]
+    gradient[np.arange(len(labels)), labels] -= scale
+    return (gradient.reshape(logits.shape),)
+
+
+@op(d_softmax_cross_entropy, reference=softmax_cross_entropy_reference)
+def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean") -> Any:
+    """Cross-entropy of softmax(logits) and integer labels, in nats.
+
+    logits (..., V); labels (...), integers in [0, V); positions whose label is ignore_index count for nothing.
+    reduction: "mean" over the positions that count, "sum", or "none" for (...).
+
+    With ŷ = softmax(x), CE = −Σᵢ yᵢ log ŷᵢ and y one at label k: CE = log Σⱼ exp(xⱼ) − xₖ, so ∂CE/∂xᵢ = exp(xᵢ)/Σⱼ
+    exp(xⱼ) − [i = k], which is ŷ − y.
+
+    Raises TypeError for labels that are no integers, ValueError for a shape or a label that does not fit (−1 is not
+    the last class) and when nothing is left to average. Warns when the logits are probabilities already.
+
+    >>> float(softmax_cross_entropy(np.zeros((1, 8)), np.array([3]))) == np.log(8)
+    True
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"softmax_cross_entropy: reduction {reduction!r} is none of 'mean', 'sum', 'none'")
+    shape = np.shape(labels)
+    labels, kept = checked_labels(logits, labels, ignore_index)
+    x, labels, kept = rows(logits), labels.ravel(), kept.ravel()
+    first = x[0].real
+    if (
+        first.min() >= 0
+        and abs(first.sum() - 1) < 1e-5
+        and np.all(x.real >= 0)
+        and np.all(abs(x.real.sum(1) - 1) < 1e-5)
+    ):
+        remedy = "pass the values before softmax"
+        warnings.warn(f"softmax_cross_entropy: logits {logits.shape} are probabilities already: {remedy}", stacklevel=4)
+    e = x - x.real.max(axis=1, keepdims=True)
+    picked = e[np.arange(len(labels)), labels]
+    np.exp(e, out=e)
+    total = e.sum(axis=1)
+    weight = kept.astype(x.real.dtype)
+    if reduction == "mean":
+        weight /= weight.dtype.type(np.count_nonzero(kept))
+    loss = (np.log(total) - picked) * weight
+    return Saved(loss.reshape(shape) if reduction == "none" else loss.sum(), (labels, weight, e, total))
+
+
+def checked_labels(logits: Any, labels: Any, ignore_index: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as an array with 0 where ignored, and which are kept."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"softmax_cross_entropy: labels are {labels.dtype}, not integers: class numbers, not one-hot rows"
+        )
+    if np.ndim(logits) == 0 or labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"softmax_cross_entropy: logits {np.shape(logits)} want labels {np.shape(logits)[:-1]}, not {labels.shape}"
+        )
+    kept = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+    if not kept.any():
+        raise ValueError(
+            f"softmax_cross_entropy: no label of {labels.shape} is left to average: the batch is empty or ignored"
+        )
+    labels = np.where(kept, labels, 0) if ignore_index is not None else labels
+    check_range("softmax_cross_entropy: label", labels, logits.shape[-1])
+    return labels, kept
+
+
+def check_range(what: str, numbers: np.ndarray, size: int) -> None:
+    """Refuse integers outside [0, size), naming the first; negative ones too: −1 never means the last."""
+    if numbers.size and not (numbers.min() >= 0 and numbers.max() < size):
+        where = np.unravel_index(np.flatnonzero((numbers < 0) | (numbers >= size))[0], numbers.shape)
+        at = ", ".join(str(int(i)) for i in where)
+        raise ValueError(f"{what} {numbers[where]} at position ({at}) is outside [0, {size})")
+
+
+# --- Lookups ----------------------------------------------------------------------------------------------------------
+
+
+def checked_ids(what: str, table: Any, ids: Any) -> np.ndarray:
+    ids = np.asarray(values(ids))
+    if ids.dtype.kind not in "iu" and ids.size:
+        raise TypeError(f"{what}: ids are {ids.dtype}, not integers: round or look them up first")
+    if np.ndim(table) != 2:
+        raise ValueError(f"{what}: the table has shape {np.shape(table)}, not (V, D)")
+    ids = ids if ids.size else ids.astype(np.intp)
+    check_range(f"{what}: id", ids, table.shape[0])
+    return ids
+
+
+def embedding_reference(table: Any, ids: Any) -> Any:
+    return table[np.asarray(ids)]
+
+
+def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
+    """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
+    rows, g = np.ravel(ids), g.reshape(-1, table.shape[1])
+    return (add_rows(rows, g, len(table)) if table.size <= SMALL else RowSparse(rows, g, table.shape),)
+
+
+@op(d_embedding, reference=embedding_reference)
+def embedding(table: Any, ids: Any) -> Any:
+    """Rows of a table (V, D) for integer ids (...): (..., D).
+
+    The gradient of a large table is a RowSparse, of a small one an array. Raises TypeError for ids that are no
+    integers, ValueError for one outside [0, V).
+    """
+    return np.take(table, checked_ids("embedding", table, ids), axis=0)
+
+
+def bags(ids: np.ndarray, offsets: np.ndarray, n: int, dtype: Any) -> scipy.sparse.csr_matrix:
+    """The matrix (B, n) whose product with a table of n rows is the mean of each bag's rows."""
+    bounds = np.append(offsets, len(ids))
+    lengths = np.diff(bounds)
+    weights = np.repeat((1 / np.maximum(lengths, 1)).astype(dtype), lengths)
+    return scipy.sparse.csr_matrix((weights, ids, bounds), (len(offsets), n))
+
+
+def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
+    means = [np.mean(table[bag], 0) if len(bag) else 0 * np.sum(table, 0) for bag in np.split(ids, offsets[1:])]
+    return np.stack(means)
+
+
+def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any) -> Any:
+    """A row of a bag of n gets g / n, once for each time it is there."""
+    used = np.zeros(len(table), bool)
+    used[ids] = True
+    rows = np.flatnonzero(used)
+    place = np.empty(len(table), np.int32)
+    place[rows] = np.arange(len(rows))
+    gradient = RowSparse(rows, bags(place[ids], offsets, len(rows), g.dtype).T @ g, table.shape, unique=True)
+    return (gradient.todense() if table.size <= SMALL else gradient,)
+
+
+@op(d_embedding_bag, reference=embedding_bag_reference)
+def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
+    """Means of rows of a table (V, D) over ragged bags: flat ids (N,), bag b being ids[offsets[b]:offsets[b + 1]]
+    and the last one running to the end: (B, D), zeros for an empty bag.
+
+    The mean of word vectors of Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods". The
+    gradient is as in embedding(). Raises TypeError for ids or offsets that are no integers, ValueError for an id
+    outside [0, V) or offsets that do not start at 0, decrease, or pass the end.
+    """
+    ids, offsets = checked_ids("embedding_bag", table, ids), np.asarray(offsets)
+    if ids.ndim != 1 or offsets.ndim != 1 or (offsets.dtype.kind not in "iu"):
+        what = f"ids {ids.shape} and offsets {offsets.shape} of {offsets.dtype}"
+        raise TypeError(f"embedding_bag: {what}: both are flat arrays of integers")
+    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] > len(ids) or np.any(np.diff(offsets) < 0):
+        raise ValueError(
+            f"embedding_bag: offsets must start at 0, never decrease and end by {len(ids)}, the number of ids"
+        )
+    return np.asarray(bags(ids, offsets, len(table), table.dtype) @ table)

@@ -1,0 +1,240 @@
+"""Recurrent cells over a whole sequence, differentiated by hand: backpropagation through time (Werbos 1990).
+
+The inputs are projected already: x is x W_in + b for all steps at once, by one matrix product outside the loop.
+Inside stays only what must wait for the step before, h W, and the weight gradient is again one product at the end,
+hᵀ dA. Buffers are written in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .engine import Saved
+from .rules import sigmoid
+from .table import op
+
+
+def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
+    """The dtype of a cell's result; every shape and dtype that does not fit is named."""
+    T, B, width = x.shape if np.ndim(x) == 3 else (0, 0, 0)
+    H = width // gates
+    for what, a, shape in [("W", W, (H, gates * H)), *(("initial state", s, (B, H)) for s in states)]:
+        if T == 0 or np.shape(a) != shape or width != gates * H:
+            want = f"x (T, B, {gates}H) with T > 0, W (H, {gates}H), states (B, H)".replace("1H", "H")
+            raise ValueError(f"{cell}: x {np.shape(x)} and {what} {np.shape(a)} do not fit: {want}")
+    floats = {a.dtype.name for a in (x, W, *states) if a.dtype.kind != "c"}
+    if len(floats) > 1:
+        raise TypeError(f"{cell}: {' and '.join(sorted(floats))} mixed: bring all arguments to one dtype with astype")
+    return np.result_type(x, W, *states)
+
+
+def flat_product(h: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Σₜ hₜᵀ dₜ over (T, B, H) and (T, B, K): the gradient (H, K) of weights used at every step."""
+    return h.reshape(-1, h.shape[-1]).T @ d.reshape(-1, d.shape[-1])
+
+
+# --- Elman's network: h = tanh(x + h W) -------------------------------------------------------------------------------
+
+
+def rnn_reference(x: Any, h0: Any, W: Any) -> Any:
+    h, states = h0, []
+    for x_t in x:
+        h = np.tanh(x_t + h @ W)
+        states.append(h)
+    return np.stack(states)
+
+
+def d_rnn(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
+    """With a = x + h W: δa = δh ∘ (1 − tanh²), and δh of the step before is δa Wᵀ plus what comes from its own
+    output."""
+    da = 1 - y * y
+    W_T = np.ascontiguousarray(W.T)
+    dh = g[-1].copy()
+    for da_t, g_before in zip(da[:0:-1], g[-2::-1], strict=True):
+        da_t *= dh
+        np.matmul(da_t, W_T, out=dh)
+        dh += g_before
+    da[0] *= dh
+    return da, da[0] @ W_T, flat_product(saved[:-1], da)
+
+
+@op(d_rnn, reference=rnn_reference)
+def rnn(x: Any, h0: Any, W: Any) -> Any:
+    """All states h_t = tanh(x_t + h_{t−1} W) (T, B, H) for projected inputs x (T, B, H), initial state h0 (B, H), W
+    (H, H).
+
+    Elman 1990, "Finding structure in time". Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
+    """
+    T, B, H = np.shape(x) if np.ndim(x) == 3 else (0, 0, 0)
+    states = np.empty((T + 1, B, H), checked("rnn", 1, x, W, h0))
+    states[0] = h0
+    for before, now, x_t in zip(states, states[1:], x, strict=False):
+        np.matmul(before, W, out=now)
+        now += x_t
+        np.tanh(now, out=now)
+    return Saved(states[1:], states)
+
+
+# --- GRU: gates r, z and candidate n, stacked in that order -----------------------------------------------------------
+
+
+def gru_reference(x: Any, h0: Any, W: Any) -> Any:
+    h, states, H = h0, [], h0.shape[-1]
+    for x_t in x:
+        a = h @ W
+        r, z = sigmoid(x_t[:, :H] + a[:, :H]), sigmoid(x_t[:, H : 2 * H] + a[:, H : 2 * H])
+        n = np.tanh(x_t[:, 2 * H :] + r * a[:, 2 * H :])
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return np.stack(states)
+
+
+def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
+    """From h' = (1 − z) n + z h, with a = h W: δn = δh' (1 − z)(1 − n²), δr = δn aₙ r(1 − r), δz = δh' (h − n) z(1 −
+    z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
+    all steps at once."""
+    states, gates, a_n = saved
+    B, H = h0.shape
+    r, z, n = gates[..., :H], gates[..., H : 2 * H], gates[..., 2 * H :]
+    dx = np.empty_like(gates)
+    dr, dz, dn = dx[..., :H], dx[..., H : 2 * H], dx[..., 2 * H :]
+    np.multiply(a_n, r * (1 - r), out=dr)
+    np.multiply(states[:-1] - n, z * (1 - z), out=dz)
+    np.multiply(1 - z, 1 - n * n, out=dn)
+    W_T = np.ascontiguousarray(W.T)
+    back, through = np.empty((B, 3 * H), dx.dtype), np.empty((B, H), dx.dtype)
+    back_rz, back_n = back[:, : 2 * H], back[:, 2 * H :]
+    dh = np.zeros((B, H), dx.dtype)
+    steps = zip(g[::-1], dr[::-1], dz[::-1], dn[::-1], dx[::-1, :, : 2 * H], r[::-1], z[::-1], strict=True)
+    for g_t, dr_t, dz_t, dn_t, drz_t, r_t, z_t in steps:
+        dh += g_t
+        dn_t *= dh
+        dz_t *= dh
+        dr_t *= dn_t
+        back_rz[...] = drz_t
+        np.multiply(dn_t, r_t, out=back_n)
+        np.matmul(back, W_T, out=through)
+        dh *= z_t
+        dh += through
+    dW = np.concatenate([flat_product(states[:-1], dx[..., : 2 * H]), flat_product(states[:-1], dn * r)], axis=1)
+    return dx, dh, dW
+
+
+@op(d_gru, reference=gru_reference)
+def gru(x: Any, h0: Any, W: Any) -> Any:
+    """All states (T, B, H) of a gated recurrent unit for projected inputs x (T, B, 3H), stacked r, z, n; h0 (B, H),
+    W (H, 3H).
+
+    With a = h W:  r = σ(x_r + a_r),  z = σ(x_z + a_z),  n = tanh(x_n + r ∘ a_n),  h' = (1 − z) ∘ n + z ∘ h.
+    Cho et al. 2014, with the reset after the product, which lets one product serve all gates. Raises as rnn().
+    """
+    dtype = checked("gru", 3, x, W, h0)
+    (T, B), H = x.shape[:2], h0.shape[-1]
+    states, a_n, a = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, 3 * H), dtype)
+    states[0] = h0
+    half = np.repeat(np.array([0.5, 0.5, 1], x.dtype), H)  # σ(a) = (1 + tanh(a/2)) / 2: the halves are taken once, here
+    gates, W = x * half, W * half
+    gates = gates.astype(dtype, copy=False)
+    a_rz, a_last, product = a[:, : 2 * H], a[:, 2 * H :], np.empty((B, H), dtype)
+    parts = gates[..., : 2 * H], gates[..., :H], gates[..., H : 2 * H], gates[..., 2 * H :]
+    for before, now, keep, rz, r, z, n in zip(states, states[1:], a_n, *parts, strict=False):
+        np.matmul(before, W, out=a)
+        keep[...] = a_last
+        rz += a_rz
+        np.tanh(rz, out=rz)
+        rz *= 0.5
+        rz += 0.5
+        np.multiply(r, keep, out=product)
+        n += product
+        np.tanh(n, out=n)
+        np.subtract(before, n, out=now)
+        now *= z
+        now += n
+    return Saved(states[1:], (states, gates, a_n))
+
+
+# --- LSTM: gates i, f, g, o, stacked in that order --------------------------------------------------------------------
+
+
+def lstm_states_reference(x: Any, h0: Any, c0: Any, W: Any) -> Any:
+    h, c, hs, cs, H = h0, c0, [], [], h0.shape[-1]
+    for x_t in x:
+        a = x_t + h @ W
+        i, f, o = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), sigmoid(a[:, 3 * H :])
+        c = f * c + i * np.tanh(a[:, 2 * H : 3 * H])
+        h = o * np.tanh(c)
+        hs.append(h)
+        cs.append(c)
+    return np.stack([np.stack(hs), np.stack(cs)])
+
+
+def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: Any) -> Any:
+    """From h = o tanh(c) and c = f c' + i g: δc gains δh o (1 − tanh²c); δi = δc g i(1 − i), δf = δc c' f(1 − f), δg
+    = δc i(1 − g²), δo = δh tanh(c) o(1 − o) before their non-linearities; then δc' = δc f and δh' = [δi, δf, δg, δo]
+    Wᵀ."""
+    states, gates, tanh_c = saved
+    B, H = h0.shape
+    i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
+    da = np.empty_like(gates)
+    np.multiply(c_in, i * (1 - i), out=da[..., :H])
+    np.multiply(states[1, :-1], f * (1 - f), out=da[..., H : 2 * H])
+    np.multiply(i, 1 - c_in * c_in, out=da[..., 2 * H : 3 * H])
+    np.multiply(tanh_c, o * (1 - o), out=da[..., 3 * H :])
+    into_c = o * (1 - tanh_c * tanh_c)
+    W_T = np.ascontiguousarray(W.T)
+    dh, dc, through = np.zeros((B, H), da.dtype), np.zeros((B, H), da.dtype), np.empty((B, H), da.dtype)
+    by_gate = da.reshape(*da.shape[:2], 4, H)
+    steps = zip(
+        g[0, ::-1], g[1, ::-1], into_c[::-1], by_gate[::-1, :, :3], da[::-1, :, 3 * H :], da[::-1], f[::-1], strict=True
+    )  # fmt: skip
+    for gh_t, gc_t, into_c_t, difg_t, do_t, da_t, f_t in steps:
+        dh += gh_t
+        np.multiply(dh, into_c_t, out=through)
+        dc += gc_t
+        dc += through
+        difg_t *= dc[:, None]
+        do_t *= dh
+        np.matmul(da_t, W_T, out=dh)
+        dc *= f_t
+    return da, dh, dc, flat_product(states[0, :-1], da)
+
+
+@op(d_lstm_states, reference=lstm_states_reference)
+def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
+    """Both sequences of lstm() in one array (2, T, B, H): the hidden states, then the cells."""
+    dtype = checked("lstm", 4, x, W, h0, c0)
+    (T, B), H = x.shape[:2], h0.shape[-1]
+    states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
+    states[0, 0], states[1, 0] = h0, c0
+    scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), H)  # sigmoids as tanh: see gru
+    shift = np.repeat(np.array([0.5, 0.5, 0, 0.5], x.dtype), H)
+    gates, W = (x * scale).astype(dtype, copy=False), W * scale
+    a, product = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
+    parts = (gates[..., k * H : (k + 1) * H] for k in range(4))
+    for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
+        states[0], states[0, 1:], states[1], states[1, 1:], tanh_c, gates, *parts, strict=False
+    ):
+        np.matmul(h, W, out=a)
+        all_four += a
+        np.tanh(all_four, out=all_four)
+        all_four *= scale
+        all_four += shift
+        np.multiply(f, c, out=c_now)
+        np.multiply(i, g, out=product)
+        c_now += product
+        np.tanh(c_now, out=t)
+        np.multiply(o, t, out=h_now)
+    return Saved(states[:, 1:], (states, gates, tanh_c))
+
+
+def lstm(x: Any, h0: Any, c0: Any, W: Any) -> tuple[Any, Any]:
+    """All hidden states and all cells, (T, B, H) each, for projected inputs x (T, B, 4H), stacked i, f, g, o; h0, c0
+    (B, H), W (H, 4H).
+
+    With a = x + h W:  c' = σ(a_f) ∘ c + σ(a_i) ∘ tanh(a_g),  h' = σ(a_o) ∘ tanh(c').
+    Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. Raises as rnn().
+    """
+    both = lstm_states(x, h0, c0, W)
+    return both[0], both[1]
