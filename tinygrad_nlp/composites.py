@@ -18,14 +18,15 @@ from .table import composite, flat
 
 def count(x: Any, axis: Any) -> int:
     """How many entries of x are reduced into one."""
-    axes = range(np.ndim(x)) if axis is None else np.atleast_1d(axis)
+    axes = range(np.ndim(x)) if axis is None or np.ndim(x) == 0 else np.atleast_1d(axis)
     return int(np.prod([np.shape(x)[i] for i in axes], dtype=int))
 
 
 @composite(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    a = a if a_min is None else np.maximum(a, a_min)
-    return a if a_max is None else np.minimum(a, a_max)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)
 
 
 @composite(np.mean)
@@ -36,19 +37,19 @@ def mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 @composite(np.var)
 def var(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
     centred = a - np.mean(a, axis, keepdims=True)
-    return np.sum(centred * centred, axis, keepdims=keepdims) / (count(a, axis) - ddof)
+    return np.sum(centred * centred, axis, keepdims=keepdims) / max(count(a, axis) - ddof, 0)
 
 
 @composite(np.std)
 def std(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
     centred = a - np.mean(a, axis, keepdims=True)
-    return length(centred, axis, keepdims=keepdims) / (count(a, axis) - ddof) ** 0.5
+    return length(centred, axis, keepdims=keepdims) / max(count(a, axis) - ddof, 0) ** 0.5
 
 
 @composite(np.prod)
 def prod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Multiply one half by the other until one factor is left: right with zeros, to any order."""
-    axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis) % a.ndim)
+    axes = tuple(range(a.ndim)) if axis is None or a.ndim == 0 else tuple(np.atleast_1d(axis) % a.ndim)
     kept = [n for i, n in enumerate(a.shape) if i not in axes]
     a = np.reshape(np.moveaxis(a, axes, range(len(axes))), [count(a, axes), *kept])
     while len(a) > 1:
@@ -61,7 +62,7 @@ def prod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 @composite(np.cumprod)
 def cumprod(a: Any, axis: int | None = None) -> Any:
     """Each step multiplies every entry by the product of twice as many before it (Hillis and Steele 1986)."""
-    a = np.moveaxis(np.ravel(a) if axis is None else a, axis or 0, 0)
+    a = np.moveaxis(np.ravel(a) if axis is None or a.ndim == 0 else a, axis or 0, 0)
     step = 1
     while step < len(a):
         a = np.concatenate([a[:step], a[step:] * a[:-step]])
@@ -80,15 +81,20 @@ def norm(x: Any, ord: Any = None, axis: Any = None, *, keepdims: bool = False) -
         )
     if ord in (np.inf, -np.inf):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis, keepdims=keepdims)
-    return np.sum(np.abs(x) ** ord, axis, keepdims=keepdims) ** (1 / ord)
+    if ord == 0:
+        raise TypeError("linalg.norm with ord=0 counts what is not zero, which has no gradient: use it on t.data")
+    total = np.sum(np.abs(x) ** ord, axis, keepdims=keepdims)
+    return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
 
 
 @composite(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     """Constants are added; every other mode (edge, reflect, symmetric, wrap) repeats entries, and so is an indexing."""
+    if array.ndim == 0:
+        return np.copy(array)
     width = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
     if mode == "constant":
-        return zero_pad(array, width) + np.pad(np.zeros(array.shape), width, constant_values=constant_values)
+        return zero_pad(array, width) + np.pad(np.zeros_like(array), width, constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise TypeError(
             f"pad of a Tensor has no mode {mode!r}: constant, edge, reflect, symmetric and wrap are differentiable"
@@ -251,12 +257,14 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
                 raise ValueError(f"einsum {subscripts!r}: axis {letter!r} has sizes {size[letter]} and {n}")
             size[letter] = n if size.get(letter, 1) == 1 else size[letter]
     for i, spec in enumerate(specs):
+        thin = tuple(k for k, c in enumerate(spec) if np.shape(xs[i])[k] == 1 != size[c])
+        xs[i] = np.squeeze(xs[i], thin) if thin else xs[i]
+        specs[i] = "".join(c for k, c in enumerate(spec) if k not in thin)
+    for i, spec in enumerate(specs):
         elsewhere = out + "".join(specs[:i] + specs[i + 1 :])
-        shape = np.shape(xs[i])
-        alone = [k for k, c in enumerate(spec) if c not in elsewhere]
-        thin = [k for k, c in enumerate(spec) if shape[k] == 1 != size[c] and k not in alone]
-        xs[i] = np.squeeze(np.sum(xs[i], tuple(alone), keepdims=True), tuple(alone + thin)) if alone or thin else xs[i]
-        specs[i] = "".join(c for k, c in enumerate(spec) if k not in alone + thin)
+        alone = tuple(k for k, c in enumerate(spec) if c not in elsewhere)
+        xs[i] = np.sum(xs[i], alone) if alone else xs[i]
+        specs[i] = "".join(c for k, c in enumerate(spec) if k not in alone)
     return call(contract, (",".join(specs) + "->" + out, *xs))
 
 

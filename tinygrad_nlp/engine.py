@@ -96,7 +96,11 @@ def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
     if row is None:
         remedy = "build it from functions of tinygrad_nlp.table(), or add a row with rule(), composite() or flat()"
         raise TypeError(f"`{name(fn)}` is not in the table of derivatives: {remedy}; on constants use t.data")
-    return row.forward(*args, **kwargs) if row.kind in ("composite", "flat") else call(fn, args, kwargs)
+    if row.kind in ("rule", "op"):
+        return call(fn, args, kwargs)
+    if kwargs and row.kind == "composite":
+        row.check_keywords(kwargs)
+    return row.forward(*args, **kwargs)
 
 
 def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {}) -> Any:  # noqa: B006 (never changed)
@@ -111,6 +115,8 @@ def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {
         value, t.saved = value
     if type(value) is not np.ndarray:
         value = np.asarray(value)
+    if value.dtype.char not in "fd":
+        raise TypeError(f"`{name(fn)}` gave {value.dtype}: a Tensor is float32 or float64; for constants use t.data")
     value.setflags(write=False)  # editing an intermediate in place would make gradients wrong without a word
     t.data, t.grad, t.fn, t.args, t.kwargs, t.birth = value, None, fn, args, kwargs, next(births)
     if observer is not None:
@@ -127,12 +133,13 @@ def history(y: Tensor, oldest: int = -1) -> list[Tensor]:
     seen, found = {y}, [y]
     for t in found:  # it grows while we walk: no recursion, so no chain is too long
         for a in t.args:
-            if type(a) is Tensor and a not in seen and a.birth >= oldest:
+            if type(a) is Tensor and a.birth >= oldest:
                 if a.birth > t.birth:
                     what = f"a Tensor of shape {a.shape} was updated after `{name(t.fn)}` used it"
                     raise RuntimeError(f"{what}: run the forward pass again before backward, or update after it")
-                seen.add(a)
-                found.append(a)
+                if a not in seen:
+                    seen.add(a)
+                    found.append(a)
     return sorted(found, key=by_birth, reverse=True)
 
 
@@ -184,7 +191,7 @@ def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
 
 def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
     """Each Tensor among the arguments of the call that made t, with its share (∂t/∂a)ᵀ g of the gradient."""
-    row = TABLE[t.fn]
+    row = TABLE[t.fn]  # type: ignore[index]
     if create_graph and row.reference is not None:
         yield from replay(t, row.reference, g)
         return

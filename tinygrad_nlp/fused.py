@@ -9,6 +9,7 @@ batch: (T, B, H).
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -16,10 +17,8 @@ import numpy as np
 import scipy.sparse
 
 from .engine import Saved
-from .recurrent import gru as gru
-from .recurrent import lstm as lstm
-from .recurrent import rnn as rnn
-from .rules import logsumexp, mT
+from .recurrent import one_dtype
+from .rules import logsumexp
 from .sparse import RowSparse, add_rows
 from .table import op, values
 
@@ -28,7 +27,7 @@ SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: add
 
 def rows(a: Any) -> Any:
     """(..., D) as a matrix (N, D): one large product instead of many small ones."""
-    return np.reshape(a, (-1, np.shape(a)[-1]))
+    return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
 # --- Affine map -------------------------------------------------------------------------------------------------------
@@ -39,21 +38,23 @@ def affine_reference(x: Any, W: Any, b: Any) -> Any:
 
 
 @op(
-    lambda g, y, x, W, b: np.reshape(rows(g) @ mT(W), np.shape(x)),
-    lambda g, y, x, W, b: mT(rows(x)) @ rows(g),
-    lambda g, y, x, W, b: np.sum(rows(g), 0),
+    lambda g, y, x, W, b: (rows(g) @ W.T).reshape(x.shape),
+    lambda g, y, x, W, b: rows(x).T @ rows(g),
+    lambda g, y, x, W, b: rows(g).sum(0),
     reference=affine_reference,
 )
 def affine(x: Any, W: Any, b: Any) -> Any:
     """x W + b for x (..., D), W (D, K), b (K,): (..., K) by one matrix product.
 
-    Raises ValueError where the shapes do not fit, b included: a bias that broadcasts by accident is an error.
+    Raises ValueError where the shapes do not fit, b included: a bias that broadcasts by accident is an error; TypeError
+    for mixed dtypes.
     """
     if np.ndim(W) != 2 or np.ndim(x) == 0 or x.shape[-1] != W.shape[0] or np.shape(b) != (W.shape[1],):
         raise ValueError(
             f"affine: x {np.shape(x)}, W {np.shape(W)}, b {np.shape(b)} do not fit: (..., D), (D, K), (K,)"
         )
-    y = rows(x) @ W
+    y = np.empty((math.prod(x.shape[:-1]), W.shape[1]), one_dtype("affine", x, W, b))
+    np.matmul(rows(x), W, out=y)
     y += b
     return y.reshape(*x.shape[:-1], W.shape[1])
 
@@ -68,7 +69,7 @@ def softmax_cross_entropy_reference(
     labels, kept = checked_labels(logits, labels, ignore_index)
     loss = logsumexp(logits) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
     loss = np.where(kept, loss, 0)
-    return loss if reduction == "none" else np.sum(loss) / (kept.sum() if reduction == "mean" else 1)
+    return loss if reduction == "none" else np.sum(loss) / (int(kept.sum()) if reduction == "mean" else 1)
 
 
 def d_softmax_cross_entropy(
@@ -95,7 +96,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     Raises TypeError for labels that are no integers, ValueError for a shape or a label that does not fit (−1 is not
     the last class) and when nothing is left to average. Warns when the logits are probabilities already.
 
-    >>> float(softmax_cross_entropy(np.zeros((1, 8)), np.array([3]))) == np.log(8)
+    >>> bool(softmax_cross_entropy(np.zeros((1, 8)), np.array([3])) == np.log(8))
     True
     """
     if reduction not in ("mean", "sum", "none"):
@@ -172,8 +173,8 @@ def embedding_reference(table: Any, ids: Any) -> Any:
 
 def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
     """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
-    rows, g = np.ravel(ids), g.reshape(-1, table.shape[1])
-    return (add_rows(rows, g, len(table)) if table.size <= SMALL else RowSparse(rows, g, table.shape),)
+    flat, g = np.ravel(ids), g.reshape(np.size(ids), table.shape[1])
+    return (add_rows(flat, g, len(table)) if table.size <= SMALL else RowSparse(flat, g.copy(), table.shape),)
 
 
 @op(d_embedding, reference=embedding_reference)
@@ -186,12 +187,12 @@ def embedding(table: Any, ids: Any) -> Any:
     return np.take(table, checked_ids("embedding", table, ids), axis=0)
 
 
-def bags(ids: np.ndarray, offsets: np.ndarray, n: int, dtype: Any) -> scipy.sparse.csr_matrix:
+def bags(ids: np.ndarray, offsets: np.ndarray, n: int, dtype: Any) -> scipy.sparse.csr_array:
     """The matrix (B, n) whose product with a table of n rows is the mean of each bag's rows."""
     bounds = np.append(offsets, len(ids))
     lengths = np.diff(bounds)
     weights = np.repeat((1 / np.maximum(lengths, 1)).astype(dtype), lengths)
-    return scipy.sparse.csr_matrix((weights, ids, bounds), (len(offsets), n))
+    return scipy.sparse.csr_array((weights, ids, bounds), (len(offsets), n))
 
 
 def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:

@@ -59,6 +59,7 @@ class NumPyInterface:
     __mul__, __rmul__ = infix(np.multiply), reflected(np.multiply)
     __truediv__, __rtruediv__ = infix(np.divide), reflected(np.divide)
     __pow__, __rpow__ = infix(np.power), reflected(np.power)
+    __floordiv__ = method(np.floor_divide)
     __mod__, __rmod__ = infix(np.remainder), reflected(np.remainder)
     __matmul__, __rmatmul__ = infix(np.matmul), reflected(np.matmul)
     __neg__, __pos__, __abs__ = method(np.negative), method(np.positive), method(np.absolute)

@@ -24,10 +24,16 @@ def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
         if T == 0 or np.shape(a) != shape or width != gates * H:
             want = f"x (T, B, {gates}H) with T > 0, W (H, {gates}H), states (B, H)".replace("1H", "H")
             raise ValueError(f"{cell}: x {np.shape(x)} and {what} {np.shape(a)} do not fit: {want}")
-    floats = {a.dtype.name for a in (x, W, *states) if a.dtype.kind != "c"}
+    return one_dtype(cell, x, W, *states)
+
+
+def one_dtype(op: str, *arrays: Any) -> Any:
+    """The dtype that all arrays have; float32 among float64 is an error (complex is not: it comes from complex steps)."""
+    floats = {a.dtype for a in arrays if a.dtype.kind != "c"}
     if len(floats) > 1:
-        raise TypeError(f"{cell}: {' and '.join(sorted(floats))} mixed: bring all arguments to one dtype with astype")
-    return np.result_type(x, W, *states)
+        names = " and ".join(sorted(map(str, floats)))
+        raise TypeError(f"{op}: {names} mixed: bring all arguments to one dtype with astype")
+    return np.result_type(*arrays)
 
 
 def flat_product(h: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -49,12 +55,13 @@ def rnn_reference(x: Any, h0: Any, W: Any) -> Any:
 def d_rnn(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     """With a = x + h W: δa = δh ∘ (1 − tanh²), and δh of the step before is δa Wᵀ plus what comes from its own
     output."""
-    da = 1 - y * y
+    da = np.square(y)
+    np.subtract(1, da, da)
     W_T = np.ascontiguousarray(W.T)
     dh = g[-1].copy()
     for da_t, g_before in zip(da[:0:-1], g[-2::-1], strict=True):
         da_t *= dh
-        np.matmul(da_t, W_T, out=dh)
+        da_t.dot(W_T, dh)
         dh += g_before
     da[0] *= dh
     return da, da[0] @ W_T, flat_product(saved[:-1], da)
@@ -71,9 +78,9 @@ def rnn(x: Any, h0: Any, W: Any) -> Any:
     states = np.empty((T + 1, B, H), checked("rnn", 1, x, W, h0))
     states[0] = h0
     for before, now, x_t in zip(states, states[1:], x, strict=False):
-        np.matmul(before, W, out=now)
+        before.dot(W, now)
         now += x_t
-        np.tanh(now, out=now)
+        np.tanh(now, now)
     return Saved(states[1:], states)
 
 
@@ -95,31 +102,32 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     """From h' = (1 − z) n + z h, with a = h W: δn = δh' (1 − z)(1 − n²), δr = δn aₙ r(1 − r), δz = δh' (h − n) z(1 −
     z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
     all steps at once."""
-    states, gates, a_n = saved
-    B, H = h0.shape
-    r, z, n = gates[..., :H], gates[..., H : 2 * H], gates[..., 2 * H :]
-    dx = np.empty_like(gates)
-    dr, dz, dn = dx[..., :H], dx[..., H : 2 * H], dx[..., 2 * H :]
-    np.multiply(a_n, r * (1 - r), out=dr)
-    np.multiply(states[:-1] - n, z * (1 - z), out=dz)
-    np.multiply(1 - z, 1 - n * n, out=dn)
-    W_T = np.ascontiguousarray(W.T)
-    back, through = np.empty((B, 3 * H), dx.dtype), np.empty((B, H), dx.dtype)
-    back_rz, back_n = back[:, : 2 * H], back[:, 2 * H :]
-    dh = np.zeros((B, H), dx.dtype)
-    steps = zip(g[::-1], dr[::-1], dz[::-1], dn[::-1], dx[::-1, :, : 2 * H], r[::-1], z[::-1], strict=True)
-    for g_t, dr_t, dz_t, dn_t, drz_t, r_t, z_t in steps:
+    states, rz, n, a_n = saved
+    H = W.shape[0]
+    r, z = rz[..., :H], rz[..., H:]
+    drz, dn, dn_r = rz * rz, n * n, np.empty_like(n)
+    np.subtract(rz, drz, drz)
+    dr, dz = drz[..., :H], drz[..., H:]
+    dr *= a_n
+    dz *= states[:-1] - n
+    np.subtract(1, dn, dn)
+    dn *= 1 - z
+    W_rz, W_n = np.ascontiguousarray(W[:, : 2 * H].T), np.ascontiguousarray(W[:, 2 * H :].T)
+    dh, through = np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
+    steps = zip(g[::-1], dr[::-1], dz[::-1], drz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
+    for g_t, dr_t, dz_t, drz_t, dn_t, dn_r_t, r_t, z_t in steps:
         dh += g_t
         dn_t *= dh
         dz_t *= dh
         dr_t *= dn_t
-        back_rz[...] = drz_t
-        np.multiply(dn_t, r_t, out=back_n)
-        np.matmul(back, W_T, out=through)
+        np.multiply(dn_t, r_t, dn_r_t)
         dh *= z_t
+        drz_t.dot(W_rz, through)
         dh += through
-    dW = np.concatenate([flat_product(states[:-1], dx[..., : 2 * H]), flat_product(states[:-1], dn * r)], axis=1)
-    return dx, dh, dW
+        dn_r_t.dot(W_n, through)
+        dh += through
+    dW = np.concatenate([flat_product(states[:-1], drz), flat_product(states[:-1], dn_r)], axis=1)
+    return np.concatenate([drz, dn], axis=2), dh, dW
 
 
 @op(d_gru, reference=gru_reference)
@@ -132,27 +140,26 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
     """
     dtype = checked("gru", 3, x, W, h0)
     (T, B), H = x.shape[:2], h0.shape[-1]
-    states, a_n, a = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, 3 * H), dtype)
+    states, a_n, product = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, H), dtype)
     states[0] = h0
-    half = np.repeat(np.array([0.5, 0.5, 1], x.dtype), H)  # σ(a) = (1 + tanh(a/2)) / 2: the halves are taken once, here
-    gates, W = x * half, W * half
-    gates = gates.astype(dtype, copy=False)
-    a_rz, a_last, product = a[:, : 2 * H], a[:, 2 * H :], np.empty((B, H), dtype)
-    parts = gates[..., : 2 * H], gates[..., :H], gates[..., H : 2 * H], gates[..., 2 * H :]
-    for before, now, keep, rz, r, z, n in zip(states, states[1:], a_n, *parts, strict=False):
-        np.matmul(before, W, out=a)
-        keep[...] = a_last
-        rz += a_rz
-        np.tanh(rz, out=rz)
-        rz *= 0.5
-        rz += 0.5
-        np.multiply(r, keep, out=product)
-        n += product
-        np.tanh(n, out=n)
-        np.subtract(before, n, out=now)
-        now *= z
-        now += n
-    return Saved(states[1:], (states, gates, a_n))
+    rz, n = x[..., : 2 * H].astype(dtype, "C"), x[..., 2 * H :].astype(dtype, "C")
+    rz *= 0.5  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
+    W_rz, W_n, a_rz = 0.5 * W[:, : 2 * H], np.ascontiguousarray(W[:, 2 * H :]), np.empty((B, 2 * H), dtype)
+    steps = zip(states, states[1:], rz, rz[..., :H], rz[..., H:], n, a_n, strict=False)
+    for before, now, rz_t, r_t, z_t, n_t, a_n_t in steps:
+        before.dot(W_rz, a_rz)
+        rz_t += a_rz
+        np.tanh(rz_t, rz_t)
+        rz_t *= 0.5
+        rz_t += 0.5
+        before.dot(W_n, a_n_t)
+        np.multiply(r_t, a_n_t, product)
+        n_t += product
+        np.tanh(n_t, n_t)
+        np.subtract(before, n_t, now)
+        now *= z_t
+        now += n_t
+    return Saved(states[1:], (states, rz, n, a_n))
 
 
 # --- LSTM: gates i, f, g, o, stacked in that order --------------------------------------------------------------------
@@ -196,7 +203,7 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
         dc += through
         difg_t *= dc[:, None]
         do_t *= dh
-        np.matmul(da_t, W_T, out=dh)
+        da_t.dot(W_T, dh)
         dc *= f_t
     return da, dh, dc, flat_product(states[0, :-1], da)
 
@@ -216,7 +223,7 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
         states[0], states[0, 1:], states[1], states[1, 1:], tanh_c, gates, *parts, strict=False
     ):
-        np.matmul(h, W, out=a)
+        h.dot(W, a)
         all_four += a
         np.tanh(all_four, out=all_four)
         all_four *= scale

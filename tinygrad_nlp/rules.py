@@ -122,7 +122,7 @@ rule(np.where, None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a,
 
 def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """g, one number for each reduced group, laid over the whole of x."""
-    return np.broadcast_to(g if keepdims or axis is None else np.expand_dims(g, axis), x.shape)
+    return np.broadcast_to(g if keepdims or axis is None or np.ndim(x) == 0 else np.expand_dims(g, axis), x.shape)
 
 
 def extreme(g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
@@ -250,8 +250,13 @@ rule(contract, each=one_operand)
 inv, solve = np.linalg.inv, np.linalg.solve
 
 
+def d_solve_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """A⁻ᵀ g; a 1-D b is one column, also against a stack of matrices."""
+    return solve(mT(a), g[..., None])[..., 0] if np.ndim(b) == 1 else solve(mT(a), g)
+
+
 def d_solve_matrix(g: Any, y: Any, a: Any, b: Any) -> Any:
-    x = solve(mT(a), g)
+    x = d_solve_right(g, y, a, b)
     return -x[..., None] * y[..., None, :] if np.ndim(b) == 1 else -x @ mT(y)
 
 
@@ -271,7 +276,7 @@ def logabsdet(x: Any) -> Any:
 
 rule(np.linalg.inv, lambda g, y, x: -mT(y) @ g @ mT(y))
 rule(np.linalg.det, lambda g, y, x: (g * y)[..., None, None] * mT(inv(x)))
-rule(np.linalg.solve, d_solve_matrix, lambda g, y, a, b: solve(mT(a), g))
+rule(np.linalg.solve, d_solve_matrix, d_solve_right)
 rule(np.linalg.cholesky, d_cholesky)
 
 # --- Ours: what networks are made of ----------------------------------------------------------------------------------

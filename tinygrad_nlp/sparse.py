@@ -86,8 +86,8 @@ class RowSparse:
 def add_rows(rows: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     """An array (n, D) with values (N, D) added at rows (N,): by a sparse 0-1 matrix, 30 × faster than np.add.at."""
     ones = np.ones(rows.size, values.dtype)
-    one_hot = scipy.sparse.csr_matrix((ones, rows, np.arange(rows.size + 1)), (rows.size, n))
-    return np.asarray(one_hot.T @ values)
+    one_hot = scipy.sparse.csc_array((ones, rows, np.arange(rows.size + 1)), (n, rows.size))
+    return np.asarray(one_hot @ values)
 
 
 class Patches:

@@ -48,10 +48,8 @@ class Row:
 
     def check(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Refuse at the call what backward could not do: unknown keywords, Tensors where there is no derivative."""
+        self.check_keywords(kwargs)
         for key, value in kwargs.items():
-            if key not in self.keywords:
-                known = ", ".join(sorted(self.keywords)) or "none"
-                raise TypeError(f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known}): leave it out")
             if type(value) is Tensor:
                 raise TypeError(
                     f"`{name(self.fn)}` has no derivative for {key}=: pass the Tensor by position, or its .data"
@@ -61,6 +59,13 @@ class Row:
         for i, a in enumerate(args):
             if type(a) is Tensor and not self.joint and not self.has_derivative(i):
                 raise TypeError(f"`{name(self.fn)}` has no derivative for its argument {i}: pass its values, t.data")
+
+    def check_keywords(self, kwargs: dict[str, Any]) -> None:
+        """Refuse keywords that this row does not know, such as out=, where= and dtype=."""
+        for key in kwargs:
+            if key not in self.keywords:
+                known = ", ".join(sorted(self.keywords)) or "none"
+                raise TypeError(f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known}): leave it out")
 
     def has_derivative(self, i: int) -> bool:
         """Whether argument i may be a Tensor."""
@@ -104,7 +109,7 @@ def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
     """Add a row: on Tensors, fn is the decorated function, written in other functions of the table."""
 
     def define(definition: F) -> F:
-        TABLE[fn] = Row(fn, "composite", definition)
+        TABLE[fn] = Row(fn, "composite", definition, keywords=frozenset(inspect.signature(definition).parameters))
         return definition
 
     return define
@@ -121,7 +126,8 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
 
     Derivatives are as in rule(), one an argument. Beside a reference, a single one may serve all arguments: it
     returns a tuple of gradients, runs on arrays only, may write into buffers of its own, and gets saved= where the
-    function returned Saved(y, saved). Higher orders replay the reference, a function of the same arguments written in the table.
+    function returned Saved(y, saved). Higher orders replay the reference, which takes the same arguments and is
+    written in functions of the table. Raises TypeError without a derivative.
 
     >>> @op(lambda g, y, x: (g * 2 * x,), reference=lambda x: x * x)
     ... def squared(x):
@@ -130,6 +136,9 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
     >>> squared(x).backward(); x.grad
     array([6.])
     """
+
+    if not any(derivatives):
+        raise TypeError("op() without a derivative: give one for each argument, or one for all beside a reference=")
 
     def define(forward: F) -> F:
         @functools.wraps(forward)
