@@ -1,0 +1,262 @@
+"""Optimisers against their papers' formulas in plain NumPy, dense and row-sparse; clipping, schedules, averages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_nlp import RowSparse, Tensor, nn, optim
+
+RNG = np.random.default_rng
+
+
+class Textbook:
+    """One array's optimiser, formula by formula, without buffers or blocks."""
+
+    def __init__(self, w: np.ndarray, kind: str, lr: float, **settings: float) -> None:
+        self.w, self.kind, self.lr, self.s = w.copy(), kind, lr, settings
+        self.u = self.m = self.v = np.zeros_like(w)
+
+    def step(self, g: np.ndarray, t: int) -> None:
+        if self.kind == "sgd":
+            g = g + self.s.get("weight_decay", 0) * self.w
+            self.u = self.s.get("momentum", 0) * self.u + g
+            self.w = self.w - self.lr * self.u
+            return
+        b1, b2, eps = 0.8, 0.95, 1e-3
+        self.m = b1 * self.m + (1 - b1) * g
+        self.v = b2 * self.v + (1 - b2) * g**2
+        m_hat, v_hat = self.m / (1 - b1**t), self.v / (1 - b2**t)
+        self.w = self.w - self.lr * self.s.get("weight_decay", 0) * self.w - self.lr * m_hat / (np.sqrt(v_hat) + eps)
+
+
+ADAM = {"betas": (0.8, 0.95), "eps": 1e-3}
+MADE: dict[str, tuple[Any, str, dict[str, float]]] = {
+    "sgd": (lambda model: optim.SGD(model, 0.1), "sgd", {}),
+    "momentum": (lambda model: optim.SGD(model, 0.1, momentum=0.9), "sgd", {"momentum": 0.9}),
+    "decay": (
+        lambda model: optim.SGD(model, 0.1, momentum=0.9, weight_decay=0.2),
+        "sgd",
+        {"momentum": 0.9, "weight_decay": 0.2},
+    ),
+    "adam": (lambda model: optim.Adam(model, 0.1, **ADAM), "adam", {}),
+    "adamw": (lambda model: optim.AdamW(model, 0.1, **ADAM, weight_decay=0.2), "adam", {"weight_decay": 0.2}),
+}
+SHAPES = [(), (0,), (5,), (3, 4), (2, 0, 3), (70000,), (700, 130), (2, 40000)]  # the last three go in several blocks
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_dense_steps_are_the_textbook(name: str) -> None:
+    make, kind, settings = MADE[name]
+    rng = RNG(0)
+    tensors = [Tensor(rng.standard_normal(shape)) for shape in SHAPES] + [Tensor(rng.standard_normal((4, 300)).T)]
+    books = [Textbook(t.data, kind, 0.1, **settings) for t in tensors]
+    optimizer = make(tensors)
+    for t in range(1, 5):
+        optimizer.lr = 0.1 / t
+        for tensor, book in zip(tensors, books, strict=True):
+            tensor.grad, book.lr = rng.standard_normal(tensor.shape), 0.1 / t
+            book.step(tensor.grad, t)
+        kept = [tensor.grad.copy() for tensor in tensors]
+        optimizer.step()
+        for tensor, book, g in zip(tensors, books, kept, strict=True):
+            np.testing.assert_allclose(tensor.data, book.w, rtol=1e-12, atol=1e-12)
+            np.testing.assert_array_equal(tensor.grad, g)  # a gradient belongs to its user
+
+
+def sparse(rng: np.random.Generator, V: int, D: int, n: int) -> RowSparse:
+    """A gradient in two parts with repeated rows."""
+    parts = [RowSparse(rng.integers(0, V, n), rng.standard_normal((n, D)), (V, D)) for _ in range(2)]
+    return parts[0] + parts[1]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_row_sparse_steps_are_the_textbook_on_the_rows_that_were_looked_up(name: str) -> None:
+    make, kind, settings = MADE[name]
+    rng = RNG(1)
+    table = Tensor(rng.standard_normal((900, 100)))
+    optimizer, books = make([table]), [Textbook(row, kind, 0.1, **settings) for row in table.data]
+    for t in range(1, 5):
+        table.grad = sparse(rng, 900, 100, 700)
+        touched, dense = np.unique(table.grad.rows), table.grad.todense()
+        for row in touched:
+            books[row].step(dense[row], t)  # t counts all steps, those without this row too
+        optimizer.step()
+        np.testing.assert_allclose(table.data, [book.w for book in books], rtol=1e-12, atol=1e-12)
+        assert optim.rows_in_block(table.shape) < len(touched) < 900  # two blocks
+
+
+def test_plain_sgd_is_the_same_sparse_and_dense() -> None:
+    rng = RNG(2)
+    one = Tensor(rng.standard_normal((50, 3)))
+    two = Tensor(one.data)
+    for g in (sparse(rng, 50, 3, 20), sparse(rng, 50, 3, 0), sparse(rng, 50, 3, 200)):
+        one.grad, two.grad = g, g.todense()
+        optim.SGD([one], 0.3).step()
+        optim.SGD([two], 0.3).step()
+    np.testing.assert_allclose(one.data, two.data, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_float32_stays_float32(name: str) -> None:
+    t = Tensor(np.ones((3, 2), np.float32))
+    optimizer = MADE[name][0]([t])
+    optimizer.lr = np.float64(0.1)
+    for g in (np.ones((3, 2), np.float32), RowSparse(np.array([1]), np.ones((1, 2), np.float32), (3, 2))):
+        t.grad = g
+        optimizer.step()
+    assert t.data.dtype == np.float32 and not t.data.flags.writeable
+    assert all(a.dtype == np.float32 for a in optimizer.state.values())
+
+
+def test_each_parameter_once_and_only_with_a_gradient() -> None:
+    a, b = Tensor([1.0]), Tensor([1.0])
+    optimizer = optim.SGD([a, a, b, a], 0.5)
+    a.grad = np.ones(1)
+    optimizer.step()
+    assert a.data == [0.5] and b.data == [1.0] and optimizer.steps == 1
+    optimizer.zero_grad()
+    assert a.grad is None
+    optimizer.step()
+    assert a.data == [0.5]
+
+
+def test_what_an_optimiser_takes() -> None:
+    model = nn.Linear(2, 2, rng=RNG(3))
+    for given in (model, model.parameters(), iter(model.parameters()), {"x": model}, model.W):
+        assert model.W in optim.Adam(given).parameters.values()
+    with pytest.raises(ValueError, match=r"no Tensor in this Linear: pass a live Module"):
+        optim.SGD(nn.frozen(model), 0.1)
+    with pytest.raises(ValueError, match=r"'1' \(2,\) is the result of a call"):
+        optim.SGD([model.W, model.b * 2], 0.1)
+    wrong: list[dict[str, Any]] = [{"lr": -1}, {"lr": np.nan}, {"betas": (1, 0.9)}, {"betas": (0.9, -0.1)}, {"eps": -1}]
+    for arguments in wrong:
+        with pytest.raises(ValueError, match=r"(lr|betas|eps) is .*: use a number in \[0, "):
+            optim.Adam(model, **arguments)
+    with pytest.raises(ValueError, match=r"momentum is 1"):
+        optim.SGD(model, 0.1, momentum=1)
+    with pytest.raises(ValueError, match=r"weight_decay is -1"):
+        optim.AdamW(model, weight_decay=-1)
+
+
+def test_a_graph_from_before_a_step_is_refused() -> None:
+    t = Tensor([1.0, 2.0])
+    y = (t * t).sum()
+    y.backward()
+    optim.SGD([t], 0.1).step()
+    with pytest.raises(RuntimeError, match="forward pass again"):
+        y.backward()
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_resume_is_exact(name: str) -> None:
+    def run(optimizer: Any, t: Tensor, steps: range) -> None:
+        for step in steps:
+            rng = RNG(step)
+            t.grad = sparse(rng, 30, 4, 9) if step % 2 else rng.standard_normal((30, 4))
+            optimizer.lr *= 0.9
+            optimizer.step()
+
+    make, start = MADE[name][0], RNG(4).standard_normal((30, 4))
+    whole, first = Tensor(start), Tensor(start)
+    run(make([whole]), whole, range(8))
+    before = make([first])
+    run(before, first, range(5))
+    second = Tensor(first.data)
+    after = make([second])
+    state = before.state_dict()
+    run(before, first, range(5, 6))  # the state is a copy: going on does not move it
+    after.load_state_dict(state)
+    run(after, second, range(5, 8))
+    np.testing.assert_array_equal(second.data, whole.data)
+
+
+def test_an_optimiser_state_that_does_not_fit_is_refused_whole() -> None:
+    optimizer = optim.Adam({"w": Tensor(np.ones(3))}, 0.1)
+    state = optimizer.state_dict()
+    assert list(state) == ["step", "lr", "m.w", "v.w"]
+    for change, message in [
+        ({"m.w": np.ones(2)}, r"'m.w' is \(3,\) float64 in the Adam, \(2,\) float64 in the state"),
+        ({"momentum.w": np.ones(3)}, "'momentum.w' is missing in the Adam"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            optimizer.load_state_dict({**state, "step": np.array(9), "v.w": np.ones(3), **change})
+    with pytest.raises(ValueError, match=r"'v.w' is \(3,\) float64 in the Adam, missing in the state"):
+        optimizer.load_state_dict({name: a for name, a in state.items() if name != "v.w"})
+    assert optimizer.steps == 0 and not optimizer.state["v.w"].any()
+
+
+# --- Clipping ---------------------------------------------------------------------------------------------------------
+
+
+def test_clip_norm_is_exact_and_adds_up_repeated_rows_first() -> None:
+    a, b, unused = Tensor(np.zeros(2)), Tensor(np.zeros((3, 1))), Tensor([0.0])
+    a.grad, b.grad = np.array([3.0, 0.0]), RowSparse(np.array([2, 2]), np.array([[1.0], [3.0]]), (3, 1))
+    kept = a.grad
+    assert optim.clip_norm([a, b, unused, a], 10.0) == 5.0  # √(3² + (1 + 3)²)
+    assert a.grad is kept
+    assert optim.clip_norm([a, b, unused], 2.5) == 5.0
+    np.testing.assert_array_equal(a.grad, [1.5, 0])
+    np.testing.assert_array_equal(b.grad.todense(), [[0], [0], [2]])
+    assert isinstance(b.grad, RowSparse) and unused.grad is None
+    np.testing.assert_array_equal(kept, [3, 0])  # .grad is another array now; the old one may be anybody's
+    assert optim.clip_norm([a, b], 0.0) == 2.5 and not a.grad.any()
+    assert optim.clip_norm([unused], 1.0) == 0.0
+
+
+def test_clip_norm_in_float32_and_for_large_gradients() -> None:
+    t = Tensor(np.zeros((2, 3), np.float32))
+    t.grad = np.full((3, 2), 1e30, np.float32).T
+    assert optim.clip_norm([t], 1.0) == pytest.approx(1e30 * np.sqrt(6), rel=1e-6)
+    assert t.grad.dtype == np.float32
+    np.testing.assert_allclose(t.grad, 1 / np.sqrt(6), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_clip_norm_names_the_parameter_whose_gradient_is_not_finite(bad: float) -> None:
+    model = nn.Sequential(nn.Linear(2, 2, rng=RNG(5)), nn.Linear(2, 3, rng=RNG(5)))
+    for t in model.parameters():
+        t.grad = np.ones(t.shape, np.float32)
+    model.layers[1].b.grad[1] = bad
+    with pytest.raises(FloatingPointError, match=r"'layers.1.b' \(3,\) holds NaN or infinity: .*watch\(\)"):
+        optim.clip_norm(model, 0.1)
+    assert (model.layers[0].W.grad == 1).all()
+    with pytest.raises(ValueError, match="max_norm is -1"):
+        optim.clip_norm(model, -1)
+
+
+# --- Schedules and averages -------------------------------------------------------------------------------------------
+
+
+def test_schedules() -> None:
+    assert [optim.step_decay(step, 20_000) for step in (0, 19_999, 20_000, 39_999, 40_000)] == [1, 1, 0.5, 0.5, 0.25]
+    assert optim.step_decay(25, 10, factor=0.1) == pytest.approx(0.01)
+    assert [optim.cosine_decay(step, 10, floor=0.2) for step in (0, 10, 11)] == pytest.approx([1, 0.2, 0.2])
+    assert optim.cosine_decay(5, 10, floor=0.2) == pytest.approx(0.6)
+    assert optim.linear_decay(500, 2000) == 0.75 and optim.linear_decay(2001, 2000) == 0
+    assert optim.warm_up(0, 0) == 1 and optim.warm_up(9, 100) == 0.1
+
+
+def test_average_follows_the_formula_and_resumes() -> None:
+    rng, model = RNG(6), nn.Sequential(nn.Dropout(0.5, rng=RNG(7)), nn.Linear(3, 2, rng=RNG(8), dtype=np.float64))
+    average, optimizer = optim.Average(model, 0.5), optim.SGD(model, 1.0)
+    twin, expected = average.model(), model.state_dict()
+    for t in range(12):
+        for parameter in model.parameters():
+            parameter.grad = rng.standard_normal(parameter.shape)
+        optimizer.step()
+        if t == 6:
+            resumed = optim.Average(model, 0.5)
+            resumed.load_state_dict(average.state_dict())
+            average = resumed
+            twin = average.model()
+        average.update()
+        d = min(0.5, (1 + t) / (10 + t))
+        now = model.state_dict()
+        expected = {name: d * a + (1 - d) * now[name] for name, a in expected.items()}
+    for name, a in average.averages.items():
+        np.testing.assert_allclose(a, expected[name], rtol=1e-12)
+    x = np.ones((4, 3))
+    np.testing.assert_array_equal(twin(x), x @ average.averages["layers.1.W"] + average.averages["layers.1.b"])

@@ -1,0 +1,294 @@
+"""Optimisers, gradient clipping, schedules, weight averaging.
+
+    optimizer = Adam(model, lr=0.005)
+    for step in range(2000):
+        optimizer.zero_grad()
+        loss(model, ...).backward()
+        clip_norm(model, 1.0)
+        optimizer.lr = 0.005 * linear_decay(step, 2000)
+        optimizer.step()
+
+Each optimiser is one update(w, g, ...) in place, a formula on arrays; step() brings it the parameters block by block,
+small enough to stay in the processor's cache. Of a row-sparse gradient it brings only the rows that were looked up: the
+weights and moments of all others stay as they are ("lazily"; the count of steps, which corrects Adam's bias, is common
+to all rows).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .engine import Tensor, writable
+from .nn import check_state, frozen
+from .sparse import RowSparse
+from .tree import branches, map_leaves, named_leaves
+
+BLOCK = 1 << 16  # numbers of a parameter updated at a time
+
+
+def named_tensors(model: Any) -> dict[str, Tensor]:
+    """The Tensors of a Module, a tree or any iterable of Tensors, by name; one that is there twice comes once.
+
+    Raises ValueError where there is none, or where one is the result of a call.
+    """
+    if isinstance(model, Tensor):
+        model = [model]
+    tree = model if branches(model) is not None else list(model)
+    found = {name: t for name, t in named_leaves(tree) if isinstance(t, Tensor)}
+    for name, t in found.items():
+        if t.fn is not None:
+            raise ValueError(f"{name!r} {t.shape} is the result of a call, not a parameter: pass the Tensors you made")
+    if not found:
+        what = f"there is no Tensor in this {type(model).__name__}"
+        raise ValueError(f"{what}: pass a live Module (a frozen one has arrays) or its parameters()")
+    return found
+
+
+def in_range(name: str, value: float, low: float, high: float = math.inf) -> float:
+    """value as a float; ValueError unless low ≤ value < high."""
+    if not low <= value < high:
+        raise ValueError(f"{name} is {value}: use a number in [{low}, {high})")
+    return float(value)
+
+
+class Optimizer:
+    """What all optimisers share. `parameters` by name, `lr` (assign to it for a schedule), `steps` done.
+
+    A subclass names its buffers in `slots`, one of each for each parameter, and defines update(w, g, *buffers), which
+    changes the weights w and their buffers in place for a gradient g of the same shape.
+    """
+
+    slots: tuple[str, ...] = ()
+    update: Callable[..., None]
+
+    def __init__(self, model: Any, lr: float) -> None:
+        self.parameters = named_tensors(model)
+        self.lr, self.steps = in_range("lr", lr, 0), 0
+        self.state = {f"{slot}.{n}": np.zeros_like(t.data) for slot in self.slots for n, t in self.parameters.items()}
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        self.steps += 1
+        for name, t in self.parameters.items():
+            if t.grad is None:
+                continue
+            arrays = [writable(t), *(self.state[f"{slot}.{name}"] for slot in self.slots)]
+            if isinstance(t.grad, RowSparse):
+                self.update_rows(t.grad.coalesce(), arrays)
+            elif t.size <= BLOCK:
+                self.update(arrays[0], t.grad, *arrays[1:])
+            else:
+                n = rows_in_block(t.shape)
+                for i in range(0, t.shape[0], n):
+                    self.update(arrays[0][i : i + n], t.grad[i : i + n], *(a[i : i + n] for a in arrays[1:]))
+
+    def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
+        """Gather the rows that have a gradient, update them, put them back."""
+        n = rows_in_block(g.shape)
+        for i in range(0, len(g.rows), n):
+            rows = g.rows[i : i + n]
+            parts = [a.take(rows, axis=0) for a in arrays]
+            self.update(parts[0], g.values[i : i + n], *parts[1:])
+            for a, part in zip(arrays, parts, strict=True):
+                a[rows] = part
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: backward() adds to what is there."""
+        for t in self.parameters.values():
+            t.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the buffers by name, with "step" and "lr": all that an exact resume needs."""
+        buffers = {name: a.copy() for name, a in self.state.items()}
+        return {"step": np.array(self.steps), "lr": np.array(float(self.lr)), **buffers}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over a state_dict(). Raises ValueError, having changed nothing, unless names, shapes and dtypes fit."""
+        check_state(type(self).__name__, self.state_dict(), state)
+        self.steps, self.lr = int(state["step"]), float(state["lr"])
+        for name, a in self.state.items():
+            a[...] = state[name]
+
+
+def rows_in_block(shape: tuple[int, ...]) -> int:
+    return max(1, BLOCK // max(1, math.prod(shape[1:])))
+
+
+class SGD(Optimizer):
+    """w ← w − lr g, or with momentum μ: u ← μ u + g, w ← w − lr u. weight_decay λ adds λ w to g. As PyTorch's."""
+
+    def __init__(self, model: Any, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+        self.momentum = in_range("momentum", momentum, 0, 1)
+        self.weight_decay = in_range("weight_decay", weight_decay, 0)
+        self.slots = ("momentum",) if momentum else ()
+        super().__init__(model, lr)
+
+    def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+        if self.weight_decay:
+            g = g + self.weight_decay * w
+        for u in buffers:
+            u *= self.momentum
+            u += g
+            g = u
+        w -= float(self.lr) * g
+
+
+class Adam(Optimizer):
+    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², w ← w − lr m̂ / (√v̂ + ε); at step t m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+
+    Kingma and Ba 2015, "Adam: a method for stochastic optimization". Row-sparse gradients are taken
+    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂. The buffers are m/(1 − β₁) and v/(1 − β₂): that
+    saves two passes over memory, and the factors join the learning rate at the end.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self, model: Any, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        self.betas = in_range("the first of betas", betas[0], 0, 1), in_range("the second of betas", betas[1], 0, 1)
+        self.eps = in_range("eps", eps, 0)
+        super().__init__(model, lr)
+
+    def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+        (m, v), (beta1, beta2) = buffers, self.betas
+        m *= beta1
+        m += g
+        v *= beta2
+        change = np.multiply(g, g, out=np.empty_like(w))  # one scratch array is enough
+        v += change
+        root = math.sqrt((1 - beta2**self.steps) / (1 - beta2))  # √v̂ = √v / root, and ε may be multiplied instead
+        np.sqrt(v, out=change)
+        change += self.eps * root
+        np.divide(m, change, out=change)
+        change *= float(self.lr) * root * (1 - beta1) / (1 - beta1**self.steps)
+        w -= change
+
+
+class AdamW(Adam):
+    """Adam after w ← (1 − lr λ) w: Loshchilov and Hutter 2019, "Decoupled weight decay regularization"."""
+
+    def __init__(
+        self,
+        model: Any,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        self.weight_decay = in_range("weight_decay", weight_decay, 0)
+        super().__init__(model, lr, betas, eps)
+
+    def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+        w *= 1 - float(self.lr) * self.weight_decay
+        super().update(w, g, *buffers)
+
+
+def clip_norm(model: Any, max_norm: float) -> float:
+    """Scale all gradients by one factor so that their joint Euclidean length is at most max_norm; return what it was.
+
+    Pascanu et al. 2013, "On the difficulty of training recurrent neural networks". Parameters as for an optimiser.
+    Raises FloatingPointError, having scaled nothing, for a gradient with NaN or infinity, naming the parameter.
+    """
+    in_range("max_norm", max_norm, 0, math.inf)
+    with_gradient = {name: t for name, t in named_tensors(model).items() if t.grad is not None}
+    total = 0.0
+    for name, t in with_gradient.items():
+        if isinstance(t.grad, RowSparse):
+            t.grad = t.grad.coalesce()  # a row that is there twice must be added up before it is squared
+        square = squared_length(t.grad.values if isinstance(t.grad, RowSparse) else t.grad)
+        if not math.isfinite(square):
+            what = f"the gradient of {name!r} {t.shape} holds NaN or infinity"
+            raise FloatingPointError(f"clip_norm: {what}: run the step under watch() to see the call it comes from")
+        total += square
+    norm = math.sqrt(total)
+    if norm > max_norm:
+        for t in with_gradient.values():
+            t.grad = t.grad * (max_norm / norm)
+    return norm
+
+
+def squared_length(a: np.ndarray) -> float:
+    square = float(np.vdot(a, a))
+    if not math.isfinite(square):  # float32 overflows at a length of 10¹⁹
+        a = a.astype(np.float64)
+        square = float(np.vdot(a, a))
+    return square
+
+
+# --- Schedules: step → a factor of the learning rate, at most 1; multiply them to combine them ------------------------
+
+
+def warm_up(step: int, steps: int) -> float:
+    """Rises linearly to 1, which it reaches at the last of its steps: (step + 1) / steps.
+
+    >>> [warm_up(step, 4) for step in range(6)]
+    [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    """
+    return min(1.0, (step + 1) / max(steps, 1))
+
+
+def step_decay(step: int, every: int, factor: float = 0.5) -> float:
+    """Multiplied by a factor every so many steps: factor^⌊step / every⌋, halving if nothing else is said.
+
+    >>> [step_decay(step, 2) for step in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    return float(factor ** (step // every))
+
+
+def linear_decay(step: int, total: int) -> float:
+    """Falls linearly from 1 to 0 over total steps: 1 − step / total.
+
+    >>> [linear_decay(step, 4) for step in range(6)]
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+    return max(0.0, 1 - step / total)
+
+
+def cosine_decay(step: int, total: int, floor: float = 0.0) -> float:
+    """Falls from 1 to floor along half a cosine over total steps: Loshchilov and Hutter 2017, "SGDR".
+
+    >>> [round(cosine_decay(step, 4), 3) for step in range(6)]
+    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+    """
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+
+class Average:
+    """A running average of a model's weights, often better than the last: a ← a + (1 − d)(w − a) after each step.
+
+    d = min(decay, (1 + t) / (10 + t)) at update t, so that the first weights go soon. Polyak and Juditsky 1992.
+    average.model() is a frozen model with the averages.
+    """
+
+    def __init__(self, model: Any, decay: float = 0.995) -> None:
+        self.live, self.decay, self.updates = model, in_range("decay", decay, 0, 1), 0
+        self.averages = {name: t.data.copy() for name, t in named_tensors(model).items()}
+
+    def update(self) -> None:
+        """Take in the weights as they are now."""
+        share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        for name, t in named_tensors(self.live).items():
+            self.averages[name] += share * (t.data - self.averages[name])
+
+    def model(self) -> Any:
+        """The model with the averages for its parameters, frozen; it sees later updates."""
+        by_id = {id(t): self.averages[name] for name, t in named_tensors(self.live).items()}
+        return frozen(map_leaves(lambda leaf: by_id.get(id(leaf), leaf), self.live))
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the averages by name, with "updates"."""
+        return {"updates": np.array(self.updates), **{name: a.copy() for name, a in self.averages.items()}}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over a state_dict(). Raises ValueError, having changed nothing, unless names, shapes and dtypes fit."""
+        check_state("Average", self.state_dict(), state)
+        self.updates = int(state["updates"])
+        for name, a in self.averages.items():
+            a[...] = state[name]
