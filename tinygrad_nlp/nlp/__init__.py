@@ -1,0 +1,1 @@
+"""Language modelling on top of the engine: corpora, text, metrics, models, sampling."""
