@@ -1,0 +1,82 @@
+"""Perplexity is the same for any batching and any base; intervals cover what they should."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tinygrad_nlp.nlp import metrics
+from tinygrad_nlp.nlp.metrics import Perplexity
+
+PROBABILITIES = arrays(float, st.integers(1, 40), elements=st.floats(1e-6, 1))
+
+
+@given(PROBABILITIES, st.data())
+def test_any_batching_gives_the_same_figure(p, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(p)), max_size=5)))
+    parts = [Perplexity().add_log_probabilities(np.log(part)) for part in np.split(p, cuts)]
+    whole = Perplexity().add(-np.log(p).sum(), len(p))
+    assert sum(parts, Perplexity()).value == pytest.approx(whole.value, rel=1e-12)
+    assert whole.value == pytest.approx(np.prod(p ** (-1 / len(p))), rel=1e-9)  # the definition: a geometric mean
+
+
+@given(PROBABILITIES, st.floats(1.1, 50))
+def test_perplexity_is_the_same_in_every_base(p, base):
+    natural = Perplexity().add_log_probabilities(np.log(p))
+    other = Perplexity().add_log_probabilities(np.log(p) / math.log(base), base)
+    assert other.value == pytest.approx(natural.value, rel=1e-9)
+    assert natural.to_base(base) == pytest.approx(natural.value, rel=1e-9)
+    assert 2**natural.bits == pytest.approx(natural.value, rel=1e-9)
+
+
+def test_uniform_model_has_perplexity_of_its_size():
+    assert Perplexity().add_log_probabilities(np.full((3, 4), -math.log(2000))).value == pytest.approx(2000)
+    assert Perplexity(nats=1e6, tokens=1).value == math.inf
+    with pytest.raises(ValueError, match="no tokens"):
+        _ = Perplexity().value
+
+
+def test_sums_in_double_precision():
+    single = np.full(10**6, -0.1, dtype=np.float32)
+    assert Perplexity().add_log_probabilities(single).mean == pytest.approx(0.1, rel=1e-7)
+
+
+def test_words_in_bits_per_character():
+    figure = Perplexity(nats=5 * math.log(16), tokens=5)  # 20 bits
+    assert metrics.word_bits(figure, "ten chars.", unknown=2) == pytest.approx((2.0, 0.4))
+
+
+def test_accuracy():
+    assert metrics.accuracy(np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])) == 0.75
+    for bad in ((np.zeros(2), np.zeros(3)), (np.zeros(0), np.zeros(0))):
+        with pytest.raises(ValueError, match="same shape"):
+            metrics.accuracy(*bad)
+
+
+def test_interval_covers_the_true_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    found = [metrics.interval(rng.normal(3, 1, size=40), rng, confidence=0.8) for _ in range(150)]
+    covered = sum(interval.low <= 3 <= interval.high for interval in found)
+    assert 100 <= covered <= 138  # 120 expected, 4.9 is one standard deviation; a percentile interval is a little short
+    assert all(interval.low <= interval.mean <= interval.high for interval in found)
+
+
+def test_interval_of_equal_values_and_of_too_few():
+    assert metrics.interval(np.full(3, 0.5), np.random.default_rng(0)) == (0.5, 0.5, 0.5)
+    for bad in ([], [1.0], [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match="two or more"):
+            metrics.interval(np.array(bad), np.random.default_rng(0))
+
+
+def test_pairing_removes_what_both_share():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0, 10, size=30)  # how hard each review is, for both models
+    a, b = hard + 1 + rng.normal(0, 0.1, 30), hard + rng.normal(0, 0.1, 30)
+    difference = metrics.paired_difference(a, b, rng)
+    assert 0.9 < difference.low < difference.mean < difference.high < 1.1
+    assert metrics.interval(a, rng).low < metrics.interval(b, rng).high  # unpaired, nothing is to be seen
+    with pytest.raises(ValueError, match="same shape"):
+        metrics.paired_difference(a, b[:-1], rng)

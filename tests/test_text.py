@@ -1,0 +1,273 @@
+"""Bytes to text to arrays: the decisions at the edges, vocabularies, tokenisers, batches of characters and reviews."""
+
+import string
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_nlp.nlp import bags, text
+from tinygrad_nlp.nlp.corpora import CorpusError
+
+
+def is_one_line(error: Exception) -> None:
+    """A message for a terminal: one line, not empty."""
+    assert str(error) and "\n" not in str(error)
+
+
+# %% Decoding
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"na\xc3\xafve \xff", r"file.txt: byte 7 \(0xff\) is not UTF-8"),
+        (b"cut \xe2\x80", r"file.txt: byte 4 \(0xe2\) is not UTF-8"),
+        (b"\xed\xa0\x80 a lone surrogate", "byte 0"),
+        ("né\0".encode(), "file.txt: byte 3 is NUL"),
+        ("text".encode("utf-16"), "file.txt: byte 0: this is UTF-16"),
+    ],
+)
+def test_refused_with_file_and_byte_offset(data, message):
+    with pytest.raises(CorpusError, match=message) as raised:
+        text.decode(data, "file.txt")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kept", ["a\r\nb", "a\rb", "a\x85b", "a\u2028b", "no final newline", "2\n\n", "", "a\ufeffb"])
+def test_every_other_character_stays(kept):
+    assert text.decode(kept.encode()) == kept
+
+
+def test_only_a_leading_byte_order_mark_goes():
+    assert text.decode(b"\xef\xbb\xbf\xef\xbb\xbfa") == "\ufeffa"
+
+
+@given(st.binary(max_size=200))
+def test_decoding_is_strict_or_exact(data):
+    try:
+        assert text.decode(data).encode() == data.removeprefix(b"\xef\xbb\xbf")
+    except CorpusError as error:
+        is_one_line(error)
+
+
+def test_reading_files(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"one\r\ntwo\x0b\xc2\x85")
+    assert text.read_text(path) == "one\r\ntwo\x0b\x85"
+    path.write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"file.txt is empty"):
+        text.read_text(path)
+    path.write_bytes(b"x" * 11)
+    with pytest.raises(CorpusError, match="more than 10 bytes"):
+        text.read_text(path, cap=10)
+    with pytest.raises(CorpusError, match=r"cannot read .*nowhere.txt"):
+        text.read_text(tmp_path / "nowhere.txt")
+
+
+def test_one_line_of_ten_megabytes(tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_bytes(b"word " * 2_000_000)
+    content = text.read_text(path)
+    assert len(text.lines(content)) == 1 and len(text.Characters().encode(content)) == 10_000_000
+    assert text.read_tagged(content) == [[content.strip()]]
+
+
+@given(st.text(alphabet="ab\n\x85\x0b\x0c\u2028"))
+def test_lines_end_at_line_feeds_alone(content):
+    assert "\n".join(text.lines(content)) == content.removesuffix("\n")
+    assert not any("\n" in line for line in text.lines(content))
+    assert text.lines(content.replace("\n", "\r\n")) == text.lines(content)
+
+
+@given(st.text())
+def test_transliterated_text_is_ascii_and_ascii_stays(content):
+    plain = text.transliterate(content)
+    assert plain.isascii() and text.transliterate(plain) == plain
+
+
+# %% Characters
+@given(st.text(alphabet=string.printable))
+def test_characters_round_trip(content):
+    characters = text.Characters()
+    ids = characters.encode(content)
+    assert ids.shape == (len(content),) and ids.dtype == np.int64
+    assert characters.decode(ids) == content
+
+
+@pytest.mark.parametrize(
+    ("unknown", "nearest"), [("é", "e"), ("–", "-"), ("“", '"'), ("Ł", "L"), ("\x7f", "~"), ("\U0001f600", "~")]
+)
+def test_unknown_character_is_named_with_position_and_nearest(unknown, nearest):
+    with pytest.raises(ValueError, match="at position 4 ") as raised:
+        text.Characters().encode("caf " + unknown + "!")
+    assert repr(unknown) in str(raised.value) and f"U+{ord(unknown):04X}" in str(raised.value)
+    assert str(raised.value).endswith(repr(nearest))
+
+
+def test_nearest_in_a_small_alphabet():
+    assert text.Characters("abc").nearest("B") == "b"
+    assert text.Characters("abc").nearest("Á") == "a"
+    assert text.Characters("a?").nearest("\U0001f600") == "a"  # transliterates to "?", which would say nothing
+    for bad in ("", "aa"):
+        with pytest.raises(ValueError, match="each once"):
+            text.Characters(bad)
+
+
+# %% Words
+WORDS = text.Words([text.UNKNOWN, text.START, text.END, "the", ",", "DG", "DGDGDGDG", "DG.DG", "$", "u.s."])
+
+
+@pytest.mark.parametrize(
+    ("word", "canonical"),
+    [
+        ("THE", "the"),
+        ("U.S.", "u.s."),
+        ("7", "DG"),
+        ("1989", "DGDGDGDG"),
+        ("1,989", "DGDGDGDG"),
+        ("0.5", "DG.DG"),
+        (",", ","),
+        ("$", "$"),
+        ("%", text.UNKNOWN),
+        ("1980s", text.UNKNOWN),
+        ("zebra", text.UNKNOWN),
+        ("12", text.UNKNOWN),
+    ],
+)
+def test_canonical_form(word, canonical):
+    assert WORDS.canonical(word) == canonical
+
+
+def test_pairs_start_at_the_third_token_of_the_padded_sentence():
+    names = [[WORDS.words[i] for i in pair] for pair in WORDS.pairs([["The", "zebra"], []])]
+    assert names == [["<s>", "the"], ["the", "UUUNKKK"], ["UUUNKKK", "</s>"], ["<s>", "</s>"]]
+    assert WORDS.pairs([]).shape == (0, 2)
+
+
+def test_bad_vocabularies():
+    with pytest.raises(CorpusError, match="'the' twice"):
+        text.Words([text.UNKNOWN, text.START, text.END, "the", "the"])
+    with pytest.raises(CorpusError, match=r"lacks .*UUUNKKK"):
+        text.Words([text.START, text.END])
+
+
+def test_reading_tagged_text():
+    tagged = "-DOCSTART-\t X\n\nThe\tDT\r\nend\tNN\r\n\r\n\n-DOCSTART-\t X\nNext\tJJ\nTo\x85To\n\n"
+    assert text.read_tagged(tagged) == [["The", "end"], ["Next", "To\x85To"], []]
+    assert text.read_tagged("word\tX") == [["word"]] and text.read_tagged("") == [[]]
+
+
+@given(st.text())
+def test_any_text_can_be_read_as_tagged(content):
+    words = [word for sentence in text.read_tagged(content) for word in sentence]
+    fields = [line.partition("\t")[0].strip() for line in text.lines(content)]
+    assert words == [field for field in fields if field not in ("", "-DOCSTART-")]
+
+
+def test_the_two_protocols_for_a_passage():
+    passage = "It is held\nThat valour is\n\nthe chiefest virtue"
+    assert text.line_tokens(passage) == [["It is held", "That valour is"], ["the chiefest virtue"]]
+    assert text.word_tokens(passage) == [["It", "is", "held"], ["That", "valour", "is"], ["the", "chiefest", "virtue"]]
+
+
+def test_most_frequent():
+    assert text.most_frequent(["b", "a", "c", "b", "a", "d", "b"], 3) == ["b", "a", "c"]
+
+
+@given(st.text())
+def test_review_tokens_lose_nothing_but_white_space(content):
+    plain = content.lower().replace("<br />", " ")
+    assert "".join(text.review_tokens(content)) == "".join(plain.split())
+
+
+# %% Batches of characters
+@given(st.integers(2, 60), st.integers(1, 9), st.integers(1, 5))
+def test_streams_visit_every_prediction_once_and_in_order(length, steps, batch):
+    ids = np.arange(length)
+    if (length - 1) // batch < 1:
+        with pytest.raises(ValueError, match="do not fill"):
+            list(text.streams(ids, steps, batch))
+        return
+    chunks = list(text.streams(ids, steps, batch))
+    inputs, targets = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    assert (targets == inputs + 1).all() and (np.diff(inputs, axis=0) == 1).all()  # each stream runs on without a gap
+    assert all(x.shape[0] <= steps and x.shape[1] == batch for x, _ in chunks)
+    assert sorted(inputs.ravel()) == list(range((length - 1) // batch * batch))
+
+
+def test_random_chunks():
+    x, y = text.random_chunks(np.arange(20), 5, 1000, np.random.default_rng(0))
+    assert x.shape == y.shape == (5, 1000) and (y == x + 1).all()
+    assert set(x[0]) == set(range(15)) and y.max() == 19  # the first and the last place are both drawn
+    again, _ = text.random_chunks(np.arange(20), 5, 1000, np.random.default_rng(0))
+    assert (x == again).all()
+    with pytest.raises(ValueError, match="too few"):
+        text.random_chunks(np.arange(5), 5, 1, np.random.default_rng(0))
+
+
+# %% Bags
+RAGGED = st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=8)
+
+
+def to_lists(ids, offsets):
+    return [part.tolist() for part in np.split(ids, offsets[1:])] if len(offsets) else []
+
+
+@given(RAGGED, st.data())
+def test_bags_hold_the_lists_and_take_chooses_among_them(lists, data):
+    ids, offsets = bags.from_lists(lists)
+    assert to_lists(ids, offsets) == lists and bags.lengths(ids, offsets).tolist() == [len(row) for row in lists]
+    rows = data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=5)) if lists else []
+    assert to_lists(*bags.take(ids, offsets, np.array(rows, dtype=int))) == [lists[row] for row in rows]
+
+
+@given(st.integers(0, 30), st.integers(1, 9), st.booleans())
+def test_shuffled_visits_every_row_once(count, size, shuffle):
+    batches = list(bags.shuffled(count, size, np.random.default_rng(0) if shuffle else None))
+    assert sorted(row for batch in batches for row in batch) == list(range(count))
+    assert all(len(batch) == size for batch in batches[:-1])
+
+
+@given(RAGGED, st.floats(0, 0.99), st.integers(0, 99))
+def test_word_dropout_keeps_order_and_never_empties_a_bag(lists, rate, seed):
+    before = bags.from_lists(lists)
+    after = to_lists(*bags.word_dropout(*before, rate, np.random.default_rng(seed)))
+    for kept, row in zip(after, lists, strict=True):
+        rest = iter(row)
+        assert all(word in rest for word in kept)  # a subsequence
+        assert bool(kept) == bool(row)
+    if rate == 0:
+        assert after == lists
+
+
+def test_word_dropout_drops_at_its_rate_and_draws_the_survivor_evenly():
+    ids, offsets = np.arange(100_000), np.arange(0, 100_000, 100)
+    kept, _ = bags.word_dropout(ids, offsets, 0.3, np.random.default_rng(0))
+    assert abs(len(kept) / len(ids) - 0.7) < 0.005  # 0.0014 is one standard deviation
+    pairs = bags.word_dropout(np.arange(20_000) % 2, np.arange(0, 20_000, 2), 0.999, np.random.default_rng(0))[0]
+    assert abs(pairs.mean() - 0.5) < 0.02
+    for rate in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="word dropout rate"):
+            bags.word_dropout(ids, offsets, rate, np.random.default_rng(0))
+
+
+@given(RAGGED)
+def test_bigrams_follow_their_bag(lists):
+    buckets, first = 1000, 51
+    hashed = {}
+    after = to_lists(*bags.add_bigrams(*bags.from_lists(lists), buckets, first))
+    for row, out in zip(lists, after, strict=True):
+        assert out[: len(row)] == row and len(out) == len(row) + max(len(row) - 1, 0)
+        for pair, bucket in zip(pairwise(row), out[len(row) :], strict=True):
+            assert first <= bucket < first + buckets
+            assert hashed.setdefault(pair, bucket) == bucket  # a function of the pair alone
+
+
+def test_bigram_buckets_are_spread():
+    a, b = np.divmod(np.arange(90_000), 300)  # every pair of 300 frequent words
+    ids = np.stack([a, b], 1).ravel().astype(np.int32)
+    out, _ = bags.add_bigrams(ids, np.arange(0, 180_000, 2), 1000, 0)
+    load = np.bincount(out.reshape(-1, 3)[:, 2], minlength=1000)
+    assert load.min() > 50 and load.max() < 140  # 90 expected, 9.5 is one standard deviation
+    assert out.dtype == np.int32
