@@ -1,0 +1,122 @@
+"""python -m tinygrad_nlp generate: the text, and one clear line with exit code 2 for bad input."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_nlp.__main__ import main
+from tinygrad_nlp.engine import writable
+from tinygrad_nlp.nlp import generate as sampling
+from tinygrad_nlp.nlp import saved
+from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork
+from tinygrad_nlp.nlp.text import Characters
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A saved model that has learned nothing."""
+    path = tmp_path_factory.mktemp("cli") / "model.npz"
+    saved.save(path, CharRNN(6, 3, 4, "gru", rng=np.random.default_rng(0)), Characters("abcde\n"))
+    return path
+
+
+def told(capsys, *args):
+    """The exit code, what was written, and what was complained of."""
+    try:
+        code = main(["generate", *map(str, args)])
+    except SystemExit as error:  # of argparse
+        code = error.code
+    return (code, *capsys.readouterr())
+
+
+def test_it_writes_the_prompt_and_goes_on(capsys, model):
+    code, text, complaint = told(capsys, model, "--prompt", "abba", "--length", 30, "--seed", 3, "--temperature", 0.5)
+    assert (code, complaint, text[:4], len(text), text[-1]) == (0, "", "abba", 35, "\n")
+    assert told(capsys, model, "--prompt", "abba", "--length", 30, "--seed", 3, "--temperature", 0.5)[1] == text
+    assert told(capsys, model, "--prompt", "abba", "--length", 30, "--seed", 4, "--temperature", 0.5)[1] != text
+
+
+def test_temperature_0_and_the_one_likeliest_are_argmax(capsys, model):
+    rnn, letters, _ = saved.load(model)
+    ids = list(letters.encode("ab"))
+    for _ in range(20):
+        ids.append(int(np.argmax(rnn(np.array(ids)[:, None])[0].data[-1, 0])))
+    expected = letters.decode(ids) + "\n"
+    for seed in (0, 1):
+        options = ("--prompt", "ab", "--length", 20, "--seed", seed)
+        assert told(capsys, model, *options, "--temperature", 0)[1] == expected
+        assert told(capsys, model, *options, "--top-k", 1)[1] == expected
+
+
+def test_characters_come_as_they_are_drawn(capsys, model, monkeypatch):
+    def drawn(*args, **options):
+        yield 0
+        assert capsys.readouterr().out == "ba"
+        yield 2
+        assert capsys.readouterr().out == "c"
+
+    monkeypatch.setattr(sampling, "generate", drawn)
+    assert told(capsys, model, "--prompt", "b") == (0, "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt", "abé"], "'é' (U+00E9) at position 2 is not in the alphabet"),
+        (["--prompt", "abé"], "the nearest known one is 'e'"),
+        (["--prompt", ""], "--prompt is empty: give at least one character to go on from"),
+        (["--temperature", "-1"], "temperature is -1.0: use 0"),
+        (["--temperature", "nan"], "temperature is nan: use 0"),
+        (["--temperature", "warm"], "argument --temperature: invalid float value: 'warm'; see "),
+        (["--top-k", "0"], "top_k is 0: use 1 or more"),
+        (["--length", "-1"], "--length is -1: use a whole number from 0 on"),
+        (["--seed", "-1"], "--seed is -1: use a whole number from 0 on"),
+        (["--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(capsys, model, options, message):
+    code, text, complaint = told(capsys, model, *options)
+    assert (code, text, complaint.count("\n")) == (2, "", 1)
+    assert message in complaint
+
+
+def test_bad_files_are_one_line_and_exit_code_2(capsys, model, tmp_path):
+    (tmp_path / "half.npz").write_bytes(model.read_bytes()[:1000])
+    saved.save(tmp_path / "dan.npz", DeepAveragingNetwork(3, 2, rng=np.random.default_rng(0)), list("abc"))
+    wrong = {
+        "absent.npz": "No such file",
+        "half.npz": "is damaged or not ours",
+        "": "Is a directory",
+        "dan.npz": "holds a DeepAveragingNetwork: only a CharRNN",
+    }
+    for name, message in wrong.items():
+        code, text, complaint = told(capsys, tmp_path / name)
+        assert (code, text, complaint.count("\n")) == (2, "", 1)
+        assert str(tmp_path / name) in complaint and message in complaint
+
+
+def test_ctrl_c_and_numbers_that_are_not_finite(capsys, model, monkeypatch, tmp_path):
+    rnn, letters, _ = saved.load(model)
+    writable(rnn.output.b)[...] = np.nan
+    saved.save(tmp_path / "nan.npz", rnn, letters)
+    code, _, complaint = told(capsys, tmp_path / "nan.npz")
+    assert code == 2 and "cannot sample from logits" in complaint
+
+    def interrupted(*args, **options):
+        yield 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling, "generate", interrupted)
+    assert told(capsys, model, "--prompt", "b") == (130, "ba\n", "")
+
+
+def test_as_a_command_into_a_pipe_that_closes(model):
+    command = [sys.executable, "-m", "tinygrad_nlp", "generate", str(model), "--length", "1000000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], **pipes) as process:
+        assert len(process.stdout.read(10)) == 10
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == (b"", 0)
