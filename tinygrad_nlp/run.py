@@ -1,0 +1,309 @@
+"""Run: progress, a log, checkpoints and exact resume for a training loop that stays in view.
+
+    run = Run("out/char_rnn", config=config, model=model, optimizer=optimizer, generators={"data": rng},
+              hashes={"corpus": digest(text)}, keep={"h": h}, resume=args.resume)
+    for step in run.steps(2_000):
+        x, labels = batch(rng)
+        loss, run.keep["h"] = train(x, labels, run.keep["h"])
+        run.log(loss=loss)
+
+Kill it at any moment: with `resume=True` it goes on to the same bytes as if it had never stopped, on the same machine
+with the same versions and threads. For that a checkpoint must hold all that the next step depends on. A run knows no
+model, so the loop names it: parts (whatever has state_dict and load_state_dict), random generators, and what it carries
+from step to step (`keep`: a data cursor, a hidden state).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import numpy as np
+
+from .files import FileError, read_tree, write_text, write_tree
+
+FORMAT = 1
+
+
+class RunError(FileError):
+    """A run cannot go on from its checkpoint. The message is one line: what differs, both sides, and the remedy."""
+
+
+class Stateful(Protocol):
+    """A model, an optimiser, an average of weights: whatever changes as a run goes on."""
+
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class Run:
+    """One training run in a folder of its own: checkpoint-<steps>.npz, the last two of them, and log.jsonl.
+
+    Args:
+        folder: made if it is not there. Without `resume`, an earlier run in it is replaced when the first step begins.
+        config: settings as JSON can say them: not the folder, nor the number of steps if more may be asked for later.
+        hashes: of the corpus, the vocabulary, …; see `files.digest`.
+        generators: every random generator that the loop or a part draws from. Do not spawn from them in the loop.
+        keep: what the loop carries from step to step: arrays, numbers, text, and dicts, lists and tuples of them.
+        resume: go on from the newest checkpoint that is whole; from step 0 where there is none yet.
+        quiet: no progress. There is none either where standard error is not a terminal.
+        save_seconds: between two checkpoints. When they are taken does not change the numbers.
+        parts: model=model, optimizer=optimizer, …: whatever has state_dict() and load_state_dict().
+
+    Attributes:
+        keep: as above; the loop reads it and assigns to it.
+        done: the number of steps that are finished.
+
+    Raises RunError where configuration, hashes, names or format differ from the checkpoint's, or none is whole;
+    FileError where the folder cannot be written to.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        config: Mapping[str, Any] | None = None,
+        hashes: Mapping[str, str] | None = None,
+        generators: Mapping[str, np.random.Generator] | None = None,
+        keep: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        quiet: bool = False,
+        save_seconds: float = 30.0,
+        **parts: Stateful,
+    ) -> None:
+        for name, part in parts.items():
+            if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+                raise TypeError(f"{name}={part!r} has no state_dict() and load_state_dict(): put it in keep or config")
+        self.folder, self.log_file = Path(folder), Path(folder) / "log.jsonl"
+        self.config = json.loads(json.dumps(dict(config or {})))
+        self.hashes, self.generators, self.keep = dict(hashes or {}), dict(generators or {}), dict(keep or {})
+        self.parts, self.quiet, self.save_seconds = parts, quiet, save_seconds
+        self.done, self.step, self.seconds, self.began = 0, -1, 0.0, 0.0
+        self.progress: Any = None
+        make_folder(self.folder)
+        if resume:
+            self.load()
+
+    def steps(self, n: int) -> Iterator[int]:
+        """The numbers of the steps still to do, up to n; with a checkpoint at the start, now and then, and at the end.
+
+        Ctrl-C lets the step finish, saves, and raises KeyboardInterrupt; a second one interrupts at once.
+        """
+        if self.done > n:
+            raise RunError(f"{self.folder} has done {self.done:,} steps, not {n:,}: ask for more, or do not resume")
+        if self.done == 0:
+            for old in self.checkpoints():
+                old.unlink()
+            write_text(self.log_file, "")
+            self.save()
+        self.seconds, self.began = self.elapsed(), time.monotonic()
+        saved = self.began
+        bar = progress(self.folder.name, self.done, n, self.quiet)
+        with noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
+            while self.done < n:
+                self.step = self.done
+                yield self.step
+                self.done += 1
+                self.progress.update()
+                if interrupt.noticed:
+                    break
+                if time.monotonic() - saved >= self.save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+            self.step = self.done
+            self.save()
+        if interrupt.noticed:
+            raise KeyboardInterrupt(f"stopped after {self.done:,} of {n:,} steps, saved in {self.folder}")
+
+    def log(self, **values: Any) -> None:
+        """Append to log.jsonl: the step (0 is the first; n after the loop), seconds of training, and these values."""
+        if self.step < 0:
+            raise RuntimeError("log() before the first step: call it in or after `for step in run.steps(n)`")
+        values = {key: plain(value) for key, value in values.items()}
+        if self.progress is not None:
+            self.progress.set_postfix(values, refresh=False)
+        line = json.dumps({"step": self.step, "seconds": round(self.elapsed(), 3), **values})
+        try:
+            with open(self.log_file, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise FileError(f"cannot write {self.log_file}: {error.strerror}: free some space and resume") from error
+
+    def elapsed(self) -> float:
+        """Seconds of training so far, without the time between an interruption and the resumption."""
+        return self.seconds + (time.monotonic() - self.began if self.step >= 0 else 0.0)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl; one that was torn off is left out."""
+        lines: list[Any] = []
+        if self.log_file.exists():
+            for line in self.log_file.read_bytes().split(b"\n"):
+                with contextlib.suppress(ValueError):
+                    lines.append(json.loads(line))
+        return [line for line in lines if isinstance(line, dict) and "step" in line]
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints in the folder, oldest first."""
+        return sorted(self.folder.glob("checkpoint-*.npz"))
+
+    def save(self) -> None:
+        """Write a checkpoint of everything that the next step depends on, and delete all but the last two."""
+        checkpoint = {
+            "format": FORMAT,
+            "config": self.config,
+            "hashes": self.hashes,
+            "versions": versions(),
+            "done": self.done,
+            "seconds": self.elapsed(),
+            "keep": self.keep,
+            "generators": {name: rng.bit_generator.state for name, rng in self.generators.items()},
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+        }
+        write_tree(self.folder / f"checkpoint-{self.done:09}.npz", checkpoint)
+        for old in self.checkpoints()[:-2]:
+            old.unlink()
+
+    def load(self) -> None:
+        """Go on from the newest checkpoint that is whole, and forget what was logged, or saved damaged, after it."""
+        found = self.checkpoints()
+        if not found:
+            return None if self.quiet else say(f"no checkpoint in {self.folder}: starting at step 0")
+        for path in reversed(found):
+            try:
+                checkpoint = read_tree(path)
+            except FileError as error:
+                say(f"{error}; trying the checkpoint before it")
+            else:
+                break
+        else:
+            raise RunError(f"no checkpoint in {self.folder} is whole: start again without resuming")
+        self.restore(path, checkpoint)
+        for damaged in found[found.index(path) + 1 :]:
+            damaged.unlink()
+        lines = [line for line in self.logged() if line["step"] < self.done]
+        write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def restore(self, path: Path, checkpoint: Any) -> None:
+        """Put everything back, once all of it is known to fit."""
+        ours: dict[str, Any] = {"format": FORMAT, "config": self.config, "hashes": self.hashes}
+        held = {"keep": self.keep, "generators": self.generators, "parts": self.parts}
+        try:
+            theirs = {key: checkpoint.get(key) for key in ours} | {key: sorted(checkpoint.get(key, ())) for key in held}
+            ours |= {key: sorted(names) for key, names in held.items()}
+            differing = "; ".join(differences(theirs, ours))
+            if differing:
+                raise RunError(f"{path} is of another run: {differing}: undo that, or start again without resuming")
+            if checkpoint["versions"] != versions():
+                note = "; ".join(differences(checkpoint["versions"], versions()))
+                say(f"{path} was saved by other versions, so the last bits may differ: {note}")
+            for name, part in self.parts.items():
+                part.load_state_dict(checkpoint["parts"][name])
+            for name, rng in self.generators.items():
+                rng.bit_generator.state = checkpoint["generators"][name]
+            self.keep, self.done, self.seconds = checkpoint["keep"], checkpoint["done"], checkpoint["seconds"]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path} does not fit: {error}: start again without resuming") from error
+
+
+ABSENT = "(absent)"
+
+
+def differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Where two trees of settings differ, with both sides.
+
+    >>> list(differences({"lr": 0.1, "cell": "gru"}, {"lr": 0.1, "cell": "rnn"}))
+    ["cell was 'gru' and is 'rnn'"]
+    """
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            yield from differences(then.get(key, ABSENT), now.get(key, ABSENT), f"{name}.{key}" if name else key)
+    elif then != now:
+        yield f"{name} was {then!r} and is {now!r}"
+
+
+def versions() -> dict[str, str]:
+    """What the last bits of a number depend on beside the code: the versions of Python and NumPy, and the machine."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy, or a Tensor of one number, as JSON can say it; NaN and infinity become text."""
+    value = value.item() if hasattr(value, "item") else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, and clear away what a killed process was writing there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob(".*.part"):
+            unfinished.unlink()
+    except OSError as error:
+        raise FileError(f"cannot use the folder {folder}: {error.strerror}: choose another one") from error
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def noticing_interrupts() -> Iterator[SimpleNamespace]:
+    """Inside, the first Ctrl-C only sets `.noticed`: in the main thread, unless somebody else handles it already."""
+    interrupt = SimpleNamespace(noticed=False)
+    default = signal.default_int_handler
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is default
+
+    def notice(*_: Any) -> None:
+        interrupt.noticed = True
+        signal.signal(signal.SIGINT, default)
+
+    if ours:
+        signal.signal(signal.SIGINT, notice)
+    try:
+        yield interrupt
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, default)
+
+
+def progress(name: str, done: int, n: int, quiet: bool) -> Any:
+    """A bar of tqdm on a terminal, a line now and then where tqdm is not installed; nothing where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        return Lines(name, done, n, seconds=math.inf)
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return Lines(name, done, n, seconds=5.0)
+    return tqdm(desc=name, initial=done, total=n, dynamic_ncols=True)
+
+
+class Lines:
+    """Progress as plain lines, one in so many seconds, with the methods of a tqdm bar."""
+
+    def __init__(self, name: str, done: int, n: int, seconds: float) -> None:
+        self.name, self.done, self.n, self.seconds = name, done, n, seconds
+        self.values: dict[str, Any] = {}
+        self.said = time.monotonic()
+
+    def update(self) -> None:
+        self.done += 1
+        if time.monotonic() - self.said >= self.seconds:
+            self.said = time.monotonic()
+            values = "".join(f"  {key} {value:.4g}" for key, value in self.values.items() if isinstance(value, float))
+            say(f"{self.name} {self.done:,}/{self.n:,}{values}")
+
+    def set_postfix(self, values: dict[str, Any], refresh: bool) -> None:
+        self.values = values
+
+    def close(self) -> None:
+        pass
