@@ -1,0 +1,347 @@
+"""The work of the benchmarks written straight in NumPy, gradients by hand, updates in place: the limit to compare with.
+
+Each function takes a model's parameters as arrays, in the order of its state_dict() and changed in place by every step,
+and the batches that the steps cycle through. It returns two functions: the step, which is forward, loss, backward and
+update and gives the loss; and one that reads the parameters. ours.py and peers.py have the twins, under the same names.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+Arrays = list[np.ndarray]
+Side = tuple[Callable[[], float], Callable[[], Arrays]]
+BLOCK = 1 << 15  # numbers updated at a time, so that they stay in the cache
+
+
+# --- Updates ----------------------------------------------------------------------------------------------------------
+
+
+def adam(parameters: Arrays, lr: float) -> Callable[[Sequence[Any]], None]:
+    """Kingma and Ba 2015, the bias corrections folded into the step size; a gradient (rows, values) updates only its
+    rows."""
+    moments = [(np.zeros_like(w), np.zeros_like(w)) for w in parameters]
+    count = itertools.count(1)
+
+    def change(w: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray, size: float, eps: float) -> None:
+        m *= 0.9  # m and v are kept without the factors 1 − β, which size and eps make up for
+        m += g
+        share = g * g
+        v *= 0.999
+        v += share
+        np.sqrt(v, share)
+        share += eps
+        np.divide(m, share, share)
+        share *= size
+        w -= share
+
+    def update(gradients: Sequence[Any]) -> None:
+        t = next(count)
+        root = ((1 - 0.999**t) / 0.001) ** 0.5
+        size, eps = lr * root * 0.1 / (1 - 0.9**t), 1e-8 * root
+        for w, (m, v), g in zip(parameters, moments, gradients, strict=True):
+            n = max(1, BLOCK // (w.size // len(w)))
+            if isinstance(g, tuple):
+                rows, values = g
+                for i in range(0, len(rows), n):
+                    some = rows[i : i + n]
+                    parts = [a.take(some, 0) for a in (w, m, v)]
+                    change(*parts, values[i : i + n], size, eps)
+                    for a, part in zip((w, m, v), parts, strict=True):
+                        a[some] = part
+            else:
+                for i in range(0, len(w), n):
+                    change(w[i : i + n], m[i : i + n], v[i : i + n], g[i : i + n], size, eps)
+
+    return update
+
+
+# --- Parts that several models share ----------------------------------------------------------------------------------
+
+
+def affine(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+    y = x @ W
+    y += b
+    return y
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean of −log softmax at the labels, and its gradient (ŷ − y) / N; logits (N, V) are overwritten."""
+    n = np.arange(len(labels))
+    logits -= logits.max(1, keepdims=True)
+    picked = logits[n, labels]
+    np.exp(logits, logits)
+    total = logits.sum(1)
+    loss = float((np.log(total) - picked).mean())
+    logits *= (1 / (total * len(labels)))[:, None]
+    logits[n, labels] -= logits.dtype.type(1 / len(labels))
+    return loss, logits
+
+
+def scatter_add(rows: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """(size, D) with values (N, D) added at rows (N,): a sparse product, faster than np.add.at."""
+    ones = np.ones(len(rows), values.dtype)
+    return scipy.sparse.csc_array((ones, rows, np.arange(len(rows) + 1)), (size, len(rows))) @ values
+
+
+# --- Feed-forward models ----------------------------------------------------------------------------------------------
+
+
+def chain(parameters: Arrays, batches: Any, length: int) -> Side:
+    """x ← tanh(x w + b) over and over on small arrays: `length` operations forward, and back for x, w and b. No
+    update."""
+    x, w, b = parameters
+
+    def step() -> float:
+        inputs, outputs, y = [], [], x
+        for _ in range(length // 3):
+            inputs.append(y)
+            y = np.tanh(y * w + b)
+            outputs.append(y)
+        g, dw, db = np.ones_like(y), np.zeros_like(w), np.zeros_like(b)
+        for before, after in zip(reversed(inputs), reversed(outputs), strict=True):
+            g = g * (1 - after * after)
+            db += g
+            dw += g * before
+            g = g * w
+        return float(y.sum())
+
+    return step, lambda: parameters
+
+
+def bigram(parameters: Arrays, batches: Any) -> Side:
+    """softmax(σ(E[ids] W1 + b1) W2 + b2), SGD."""
+    E, W1, b1, W2, b2 = parameters
+    data = itertools.cycle(batches)
+
+    def step() -> float:
+        ids, labels = next(data)
+        x = E.take(ids, 0)
+        h = affine(x, W1, b1)
+        h *= 0.5
+        np.tanh(h, h)
+        h *= 0.5
+        h += 0.5
+        loss, d = cross_entropy(affine(h, W2, b2), labels)
+        dh = d @ W2.T
+        dh *= h
+        dh *= 1 - h
+        dx = dh @ W1.T
+        for w, g in ((W2, h.T @ d), (b2, d.sum(0)), (W1, x.T @ dh), (b1, dh.sum(0))):
+            g *= 0.3
+            w -= g
+        np.subtract.at(E, ids, 0.3 * dx)
+        return loss
+
+    return step, lambda: parameters
+
+
+def mlp(parameters: Arrays, batches: Any) -> Side:
+    """Two hidden layers of relu and a softmax, Adam."""
+    W1, b1, W2, b2, W3, b3 = parameters
+    update, data = adam(parameters, 0.001), itertools.cycle(batches)
+
+    def step() -> float:
+        x, labels = next(data)
+        h1 = affine(x, W1, b1)
+        np.maximum(h1, 0, h1)
+        h2 = affine(h1, W2, b2)
+        np.maximum(h2, 0, h2)
+        loss, d3 = cross_entropy(affine(h2, W3, b3), labels)
+        d2 = d3 @ W3.T
+        d2 *= h2 > 0
+        d1 = d2 @ W2.T
+        d1 *= h1 > 0
+        update([x.T @ d1, d1.sum(0), h1.T @ d2, d2.sum(0), h2.T @ d3, d3.sum(0)])
+        return loss
+
+    return step, lambda: parameters
+
+
+def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
+    """The mean of each review's embeddings, an affine map, softmax over two classes; Adam on the rows used, or on
+    all."""
+    E, W, b = parameters
+    update, data = adam(parameters, 0.001), itertools.cycle(batches)
+
+    def step() -> float:
+        ids, offsets, labels = next(data)
+        bounds = np.append(offsets, len(ids))
+        lengths = np.diff(bounds)
+        weights = np.repeat((1 / np.maximum(lengths, 1)).astype(E.dtype), lengths)
+        means = scipy.sparse.csr_array((weights, ids, bounds), (len(offsets), len(E))) @ E
+        loss, d = cross_entropy(affine(means, W, b), labels)
+        used = np.zeros(len(E), bool)
+        used[ids] = True
+        rows = np.flatnonzero(used)
+        place = np.empty(len(E), np.int32)
+        place[rows] = np.arange(len(rows))
+        dE: Any = scipy.sparse.csr_array((weights, place[ids], bounds), (len(offsets), len(rows))).T @ (d @ W.T)
+        if sparse:
+            dE = rows, dE
+        else:
+            dense = np.zeros_like(E)
+            dense[rows] = dE
+            dE = dense
+        update([dE, means.T @ d, d.sum(0)])
+        return loss
+
+    return step, lambda: parameters
+
+
+# --- Recurrent models -------------------------------------------------------------------------------------------------
+
+
+def character_rnn(parameters: Arrays, batches: Any, cell: str) -> Side:
+    """Embedding, one recurrent layer from a zero state, affine map to the alphabet, Adam. The alphabet is projected
+    rather than the text, where it is the smaller."""
+    E, Wx, bx, W, Wo, bo = parameters
+    run = {"rnn": tanh_cell, "gru": gru_cell, "lstm": lstm_cell}[cell]
+    update, data = adam(parameters, 0.005), itertools.cycle(batches)
+
+    def step() -> float:
+        ids, labels = next(data)
+        flat = ids.ravel()
+        by_letter = len(flat) > len(E)
+        inputs = affine(E, Wx, bx).take(flat, 0) if by_letter else affine(E.take(flat, 0), Wx, bx)
+        states, backward = run(inputs.reshape(*ids.shape, -1), W)
+        h = states.reshape(-1, states.shape[-1])
+        loss, d = cross_entropy(affine(h, Wo, bo), labels.ravel())
+        d_inputs, dW = backward((d @ Wo.T).reshape(states.shape))
+        d_inputs = d_inputs.reshape(len(flat), -1)
+        dbx = d_inputs.sum(0)
+        if by_letter:
+            d_inputs = scatter_add(flat, d_inputs, len(E))
+            dE, dWx = d_inputs @ Wx.T, E.T @ d_inputs
+        else:
+            dE, dWx = scatter_add(flat, d_inputs @ Wx.T, len(E)), E[flat].T @ d_inputs
+        update([dE, dWx, dbx, dW, h.T @ d, d.sum(0)])
+        return loss
+
+    return step, lambda: parameters
+
+
+def over_time(h: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Σₜ hₜᵀ dₜ."""
+    return h.reshape(-1, h.shape[-1]).T @ d.reshape(-1, d.shape[-1])
+
+
+def tanh_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    T, B, H = x.shape
+    states = np.zeros((T + 1, B, H), x.dtype)
+    for before, now, x_t in zip(states, states[1:], x, strict=False):
+        before.dot(W, now)
+        now += x_t
+        np.tanh(now, now)
+
+    def backward(g: np.ndarray) -> Any:
+        W_T, y, dh = np.ascontiguousarray(W.T), states[1:], np.zeros((B, H), x.dtype)
+        d = y * y
+        np.subtract(1, d, d)
+        for d_t, g_t in zip(d[::-1], g[::-1], strict=True):
+            dh += g_t
+            d_t *= dh
+            d_t.dot(W_T, dh)
+        return d, over_time(states[:-1], d)
+
+    return states[1:], backward
+
+
+def gru_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    T, B, H = x.shape[0], x.shape[1], len(W)
+    states, a_n = np.zeros((T + 1, B, H), x.dtype), np.empty((T, B, H), x.dtype)
+    rz, n = 0.5 * x[..., : 2 * H], x[..., 2 * H :].copy()
+    r, z = rz[..., :H], rz[..., H:]
+    W_rz, W_n = 0.5 * W[:, : 2 * H], W[:, 2 * H :].copy()
+    a_rz, product = np.empty((B, 2 * H), x.dtype), np.empty((B, H), x.dtype)
+    for before, now, rz_t, r_t, z_t, n_t, a_n_t in zip(states, states[1:], rz, r, z, n, a_n, strict=False):
+        before.dot(W_rz, a_rz)
+        rz_t += a_rz
+        np.tanh(rz_t, rz_t)
+        rz_t *= 0.5
+        rz_t += 0.5
+        before.dot(W_n, a_n_t)
+        np.multiply(r_t, a_n_t, product)
+        n_t += product
+        np.tanh(n_t, n_t)
+        np.subtract(before, n_t, now)
+        now *= z_t
+        now += n_t
+
+    def backward(g: np.ndarray) -> Any:
+        drz, dn, dn_r = rz * rz, n * n, np.empty_like(n)
+        np.subtract(rz, drz, drz)
+        np.subtract(1, dn, dn)
+        dr, dz = drz[..., :H], drz[..., H:]
+        dr *= a_n
+        dz *= states[:-1] - n
+        dn *= 1 - z
+        W_rz, W_n = W[:, : 2 * H].T.copy(), W[:, 2 * H :].T.copy()
+        dh, through = np.zeros((B, H), x.dtype), np.empty((B, H), x.dtype)
+        steps = zip(g[::-1], drz[::-1], dr[::-1], dz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
+        for g_t, drz_t, dr_t, dz_t, dn_t, dn_r_t, r_t, z_t in steps:
+            dh += g_t
+            dn_t *= dh
+            dz_t *= dh
+            dr_t *= dn_t
+            np.multiply(dn_t, r_t, dn_r_t)
+            dh *= z_t
+            drz_t.dot(W_rz, through)
+            dh += through
+            dn_r_t.dot(W_n, through)
+            dh += through
+        h = states[:-1]
+        return np.concatenate([drz, dn], 2), np.concatenate([over_time(h, drz), over_time(h, dn_r)], 1)
+
+    return states[1:], backward
+
+
+def lstm_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    T, B, H = x.shape[0], x.shape[1], len(W)
+    hs, cs, tanh_c = np.zeros((T + 1, B, H), x.dtype), np.zeros((T + 1, B, H), x.dtype), np.empty((T, B, H), x.dtype)
+    scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), H)
+    shift = np.repeat(np.array([0.5, 0.5, 0, 0.5], x.dtype), H)
+    gates, half_W, a, product = x * scale, W * scale, np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
+    i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
+    for h, h_now, c, c_now, t, all_t, i_t, f_t, in_t, o_t in zip(
+        hs, hs[1:], cs, cs[1:], tanh_c, gates, i, f, c_in, o, strict=False
+    ):
+        h.dot(half_W, a)
+        all_t += a
+        np.tanh(all_t, all_t)
+        all_t *= scale
+        all_t += shift
+        np.multiply(f_t, c, c_now)
+        np.multiply(i_t, in_t, product)
+        c_now += product
+        np.tanh(c_now, t)
+        np.multiply(o_t, t, h_now)
+
+    def backward(g: np.ndarray) -> Any:
+        d, W_T = np.empty_like(gates), np.ascontiguousarray(W.T)
+        di, df, din, do = (d[..., k * H : (k + 1) * H] for k in range(4))
+        np.multiply(c_in, i * (1 - i), di)
+        np.multiply(cs[:-1], f * (1 - f), df)
+        np.multiply(i, 1 - c_in * c_in, din)
+        np.multiply(tanh_c, o * (1 - o), do)
+        into_c = o * (1 - tanh_c * tanh_c)
+        dh, dc, product = np.zeros((B, H), x.dtype), np.zeros((B, H), x.dtype), np.empty((B, H), x.dtype)
+        three = d.reshape(T, B, 4, H)[:, :, :3]
+        for g_t, into_t, three_t, do_t, d_t, f_t in zip(
+            g[::-1], into_c[::-1], three[::-1], do[::-1], d[::-1], f[::-1], strict=True
+        ):
+            dh += g_t
+            np.multiply(dh, into_t, product)
+            dc += product
+            three_t *= dc[:, None]
+            do_t *= dh
+            d_t.dot(W_T, dh)
+            dc *= f_t
+        return d, over_time(hs[:-1], d)
+
+    return hs[1:], backward

@@ -1,0 +1,103 @@
+"""The same work in tinygrad_nlp, as its users write it: a model, backward(), an optimiser. See by_hand.py."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nlp import RowSparse, Tensor, nn, relu, softmax_cross_entropy
+from tinygrad_nlp.nlp import models
+from tinygrad_nlp.optim import SGD, Adam, Optimizer
+
+from .by_hand import Arrays, Side
+
+
+def training(model: Any, parameters: Arrays, batches: Any, optimizer: Callable[[Any], Optimizer], loss: Any) -> Side:
+    """Steps of training from the given parameters."""
+    model.load_state_dict(dict(zip(model.state_dict(), parameters, strict=True)))
+    update, data = optimizer(model), itertools.cycle(batches)
+
+    def step() -> float:
+        update.zero_grad()
+        value = loss(*next(data))
+        value.backward()
+        update.step()
+        return float(value)
+
+    return step, lambda: list(model.state_dict().values())
+
+
+def chain(parameters: Arrays, batches: Any, length: int) -> Side:
+    x, w, b = leaves = [Tensor(a) for a in parameters]
+
+    def step() -> float:
+        y = x
+        for _ in range(length // 3):
+            y = np.tanh(y * w + b)
+        total = y.sum()
+        total.backward()
+        x.grad = w.grad = b.grad = None
+        return float(total)
+
+    return step, lambda: [t.data for t in leaves]
+
+
+def bigram(parameters: Arrays, batches: Any) -> Side:
+    (V, D), (_, H) = parameters[0].shape, parameters[1].shape
+    model = models.NeuralBigram(V, D, H, rng=np.random.default_rng(0))
+    return training(
+        model,
+        parameters,
+        batches,
+        lambda model: SGD(model, 0.3),
+        lambda ids, labels: softmax_cross_entropy(model(ids), labels),
+    )
+
+
+def mlp(parameters: Arrays, batches: Any) -> Side:
+    rng, sizes = np.random.default_rng(0), [W.shape for W in parameters[::2]]
+    first, second, last = (nn.Linear(*size, rng=rng) for size in sizes)
+    model = nn.Sequential(first, relu, second, relu, last)
+    return training(
+        model,
+        parameters,
+        batches,
+        lambda model: Adam(model, 0.001),
+        lambda x, labels: softmax_cross_entropy(model(x), labels),
+    )
+
+
+def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
+    model = models.DeepAveragingNetwork(*parameters[0].shape, layers=0, rng=np.random.default_rng(0))
+    return training(
+        model,
+        parameters,
+        batches,
+        lambda model: Adam(model, 0.001) if sparse else DenseAdam(model, 0.001),
+        lambda ids, offsets, labels: softmax_cross_entropy(model(ids, offsets), labels),
+    )
+
+
+class DenseAdam(Adam):
+    """Adam that moves every row of a table at each step, also those without a gradient."""
+
+    def step(self) -> None:
+        for t in self.parameters.values():
+            if isinstance(t.grad, RowSparse):
+                t.grad = t.grad.todense()
+        super().step()
+
+
+def character_rnn(parameters: Arrays, batches: Any, cell: str) -> Side:
+    (V, D), H = parameters[0].shape, len(parameters[3])
+    model = models.CharRNN(V, D, H, cell, rng=np.random.default_rng(0))
+    return training(
+        model,
+        parameters,
+        batches,
+        lambda model: Adam(model, 0.005),
+        lambda ids, labels: softmax_cross_entropy(model(ids)[0], labels),
+    )

@@ -1,0 +1,49 @@
+"""Speed beside NumPy by hand, PyTorch, autograd and MyGrad: run.py [NAME…] [--json FILE] [--threads N]
+
+Every piece of work is a whole step of training (forward, loss, backward, update), the same numbers on all sides, which
+tests/test_benchmarks.py checks. The sides take turns, many times, a burst of steps each: what else runs on the machine
+then disturbs all alike. A row shows the median time of a step, its spread (the middle half of all turns), and how much
+of each other side's time ours takes. NAME is a piece of work (or how its name begins), or growth, memory, import; all
+without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*", metavar="NAME", help="pieces of work, or how their names begin (default: all)")
+    p.add_argument("--json", type=Path, help="write all figures to this file")
+    p.add_argument("--threads", type=int, default=1, help="threads of BLAS and PyTorch (default 1)")
+    p.add_argument("--seconds", type=float, default=6.0, help="how long to measure each piece of work (default 6)")
+    p.add_argument("--out", type=Path, default=Path("out"), help="folder for the plot of growth (default out)")
+    return p.parse_args(argv)
+
+
+def limit_threads(n: int) -> None:
+    """Before NumPy is imported: BLAS libraries read these once."""
+    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
+        os.environ[f"{library}_NUM_THREADS"] = str(n)
+
+
+def main() -> None:
+    options = arguments()
+    limit_threads(options.threads)
+    sys.path.insert(0, str(ROOT))  # the package and its benchmarks, installed or not
+    from benchmarks import measure
+
+    found = measure.run(options.names, options.threads, options.seconds, options.out)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
