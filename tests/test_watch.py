@@ -136,3 +136,11 @@ def test_watches_nest_and_numpy_stays_silent_inside_only():
             np.log(ZERO)
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         np.log(ZERO)
+
+
+def test_a_column_that_meets_a_row_is_a_warning() -> None:
+    prediction, target = Tensor(np.ones((4, 1))), np.arange(4.0)
+    with watch(), pytest.warns(UserWarning, match=r"`subtract` at .*test_watch.py:\d+ makes \(4, 4\).*reshape"):
+        np.mean((prediction - target) ** 2)
+    with watch():  # meant: one of them has both axes written out, or the sizes agree anyway
+        np.mean((prediction - target[None, :]) ** 2 + (prediction[:, 0] - target) ** 2)

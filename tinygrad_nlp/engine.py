@@ -22,7 +22,7 @@ import numpy as np
 from .interface import NumPyInterface, name
 from .sparse import Patches, RowSparse
 
-TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (table.py says what that is); rules.py and fused.py fill it
+TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (rows.py says what that is); rules.py and fused.py fill it
 births = itertools.count()
 by_birth = operator.attrgetter("birth")
 
@@ -157,7 +157,8 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
     wanted = set(xs or ())
     found: dict[Tensor, Any] = {y: seed(y, g, create_graph)}
     result: dict[Tensor, Any] = {}
-    for t in history(y, min((x.birth for x in wanted), default=-1)):
+    results_only = bool(wanted) and all(x.fn is not None for x in wanted)  # nothing older can depend on them
+    for t in history(y, min(x.birth for x in wanted) if results_only else -1):
         g = found.pop(t)
         if type(g) is Patches or (type(g) is RowSparse and t.fn is not None):
             g = g.todense()
@@ -242,8 +243,10 @@ def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
 def writable(t: Tensor) -> np.ndarray:
     """The one door to a leaf's values, for optimisers and load_state_dict: a view that may be written to.
 
-    Graphs that used the old values are out of date from now on, and history() refuses them.
+    Graphs that used the old values are out of date from now on, and history() refuses them. TypeError for a result.
     """
+    if t.fn is not None:
+        raise TypeError(f"only leaves can be written to: `{name(t.fn)}` made this Tensor of shape {t.shape}")
     t.data.flags.writeable = True
     view = t.data.view()
     t.data.flags.writeable = False

@@ -20,8 +20,8 @@ import numpy as np
 from . import engine
 from .engine import TABLE, Tensor, gradients
 from .interface import getitem
+from .rows import Each, full_name, written
 from .sparse import Patches, RowSparse
-from .table import Each, full_name, written
 from .tree import named_leaves
 from .watch import source
 

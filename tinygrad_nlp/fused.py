@@ -18,9 +18,9 @@ import scipy.sparse
 
 from .engine import Saved
 from .recurrent import one_dtype
+from .rows import op, values
 from .rules import logsumexp
 from .sparse import RowSparse, add_rows
-from .table import op, values
 
 SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 

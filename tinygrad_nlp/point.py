@@ -13,7 +13,7 @@ import numpy as np
 from .diagnose import dense
 from .differences import Move, central, complex_step
 from .engine import Tensor, gradients
-from .table import values
+from .rows import values
 from .tree import branches, map_leaves, named_leaves
 
 

@@ -23,10 +23,9 @@ from .optim import Adam, named_tensors
 from .recurrent import rnn
 from .rules import relu, sigmoid
 from .sparse import RowSparse
-from .watch import Watch, place
+from .watch import Watch, accidental_broadcast, place
 
 Loss = Callable[[Any, Any], Any]
-ELEMENTWISE = (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum)
 LIMITS: dict[Any, tuple[int, int]] = {np.tanh: (-1, 1), rnn: (-1, 1), sigmoid: (0, 1), scipy.special.expit: (0, 1)}
 
 
@@ -42,7 +41,7 @@ def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: i
             *start(made),
             *probabilities(made),
             *stuck_units(made),
-            *accidental_broadcasts(made),
+            *(what for t in made if (what := accidental_broadcast(t))),
             *idle_parameters(model, batch, loss),
             *forgotten_parameters(model, optimizer),
             *random_evaluation(model, batch, loss),
@@ -122,15 +121,6 @@ def stuck_units(made: list[Tensor]) -> Iterator[str]:
             if dead > 0.5:
                 what = f"{dead:.0%} of the units of {place(t)} are 0 for every example, so they never learn"
                 yield f"{what}: look at the bias, and make the initial weights or the learning rate smaller"
-
-
-def accidental_broadcasts(made: list[Tensor]) -> Iterator[str]:
-    """(N, 1) with (N,) is (N, N): a loss of every prediction against every target."""
-    for t in made:
-        if t.fn in ELEMENTWISE:
-            a, b = sorted((np.shape(a) for a in t.args), key=len)
-            if t.ndim == 2 and len(a) == 1 and b == (a[0], 1) and a[0] > 1:
-                yield f"{place(t)} makes {t.shape} of {a} and {b}: reshape one to the other's shape, or write np.outer"
 
 
 def idle_parameters(model: Any, batch: Any, loss: Loss) -> Iterator[str]:

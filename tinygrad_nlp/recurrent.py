@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .engine import Saved
+from .rows import op
 from .rules import sigmoid
-from .table import op
 
 
 def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
@@ -28,7 +28,8 @@ def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
 
 
 def one_dtype(op: str, *arrays: Any) -> Any:
-    """The dtype that all arrays have; float32 among float64 is an error (complex is not: it comes from complex steps)."""
+    """The dtype that all arrays have; float32 among float64 is an error (complex is not: it comes from complex
+    steps)."""
     floats = {a.dtype for a in arrays if a.dtype.kind != "c"}
     if len(floats) > 1:
         names = " and ".join(sorted(map(str, floats)))

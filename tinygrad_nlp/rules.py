@@ -14,8 +14,8 @@ import scipy.special as special
 
 from .engine import Tensor
 from .interface import astype, getitem
+from .rows import op, rule
 from .sparse import Patches, scatter_values
-from .table import op, rule
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 # Sums pass g on; products swap their factors; xⁿ brings down its exponent.
@@ -74,7 +74,9 @@ rule(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1))
 rule(np.arccosh, lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)))
 rule(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
 rule(np.deg2rad, lambda g, y, x: g * np.pi / 180)
+rule(np.radians, lambda g, y, x: g * np.pi / 180)
 rule(np.rad2deg, lambda g, y, x: g * 180 / np.pi)
+rule(np.degrees, lambda g, y, x: g * 180 / np.pi)
 
 # --- Special functions ------------------------------------------------------------------------------------------------
 # The logistic function σ has σ′ = σ(1 − σ); ζ(s, x) is Hurwitz's zeta, and ζ(2, x) the derivative of digamma for x > 0.

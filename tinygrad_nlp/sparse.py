@@ -120,10 +120,6 @@ class Patches:
 
     __radd__ = __add__
 
-    def astype(self, dtype: Any) -> Patches:
-        """The same gradient in another float dtype."""
-        return Patches(self.parts, self.shape, dtype)
-
 
 def is_basic(index: Any) -> bool:
     """Whether an index can name no place twice: slices, integers, None, Ellipsis and boolean masks."""

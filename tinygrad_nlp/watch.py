@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import warnings
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ import numpy as np
 
 from . import engine
 from .engine import Tensor, name
+from .rows import values
 from .sparse import Patches, RowSparse
-from .table import values
 
 HERE = os.path.dirname(__file__) + os.sep
 LOG = (
@@ -43,6 +44,9 @@ BACKWARD = (
     "the derivative is infinite there, and 0 · inf is NaN even for entries that np.where drops: make the argument "
     "safe first, safe = np.where(x > 0, x, 1), and choose after the call, np.where(x > 0, np.sqrt(safe), 0)"
 )
+
+
+ELEMENTWISE = (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum)
 
 
 class Note(weakref.ref[Tensor]):
@@ -74,7 +78,8 @@ def watch() -> Iterator[None]:
 
     The message names the call, your file and line, the range of each argument and the usual remedy. Infinities that you
     put in yourself, such as a mask of -inf, may pass; a NaN never does. A constant (ids, labels, masks, data) that has
-    changed between forward and backward raises RuntimeError, naming the call.
+    changed between forward and backward raises RuntimeError, naming the call; an (N, 1) that meets an (N,), and so
+    makes (N, N), is a warning.
 
     >>> with watch():
     ...     p = np.log(Tensor([1.0, 0.0]))  # doctest: +ELLIPSIS
@@ -103,6 +108,8 @@ class Watch:
         note.sums = [checksum(a) for _, a in constants(t)]
         if not finite(t.data):
             check_result(t)
+        if what := accidental_broadcast(t):
+            warnings.warn(what, stacklevel=2)
 
     def backward(self, t: Tensor, g: Any, a: Tensor, share: Any) -> None:
         if t is not self.last:
@@ -155,6 +162,15 @@ def check_result(t: Tensor) -> None:
         if nan and not all(np.isfinite(a).all() for a in given):
             remedy = "inf - inf, 0 * inf and inf / inf are NaN: for a mask of yours, use a large finite number"
         raise FloatingPointError(f"{place(t)} made {worst(t.data)}: {ranges(t)}: {remedy}")
+
+
+def accidental_broadcast(t: Tensor) -> str:
+    """What to say of (N, 1) with (N,), which is (N, N): a loss of every prediction against every target."""
+    if t.fn in ELEMENTWISE and t.data.ndim == 2:
+        a, b = sorted((np.shape(a) for a in t.args), key=len)
+        if len(a) == 1 and b == (a[0], 1) and a[0] > 1:
+            return f"{place(t)} makes {t.shape} of {a} and {b}: reshape one to the other's shape, or write np.outer"
+    return ""
 
 
 def place(t: Tensor) -> str:

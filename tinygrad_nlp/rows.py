@@ -11,7 +11,8 @@ returns a plain array. An *op* is a function of ours, differentiated by hand; be
 
     rule(np.sinc, d_sinc)
 
-From then on np.sinc(t) works on Tensors and to any order, for a rule is NumPy that Tensors pass through themselves.
+From then on np.sinc(t) works on Tensors, and as a rule is NumPy that Tensors pass through themselves, to any order
+where x is not 0 (there np.where has chosen a constant).
 """
 
 from __future__ import annotations
