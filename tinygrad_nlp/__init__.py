@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import composites, nlp, nn, optim, run
+from . import composites, nlp, nn, optim, products, run
 from .bptt import time_map
 from .check import check_fused, gradcheck
 from .engine import Tensor, gradients
@@ -10,9 +10,9 @@ from .explain import explain
 from .fused import affine, embedding, embedding_bag, softmax_cross_entropy
 from .preflight import preflight
 from .recurrent import gru, lstm, rnn
+from .rows import composite, flat, op, rule, table
 from .rules import log_softmax, logsumexp, relu, sigmoid, softmax
 from .sparse import RowSparse
-from .table import composite, flat, op, rule, table
 from .taylor import taylor_test
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .watch import watch
@@ -44,6 +44,7 @@ __all__ = [
     "op",
     "optim",
     "preflight",
+    "products",
     "relu",
     "rnn",
     "rule",

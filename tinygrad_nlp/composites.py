@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .engine import Tensor, call
-from .rules import contract, join, length, logabsdet, scatter, zero_pad
-from .table import composite, flat
+from .rows import composite, flat
+from .rules import join, length, logabsdet, scatter, zero_pad
 
 
 def count(x: Any, axis: Any) -> int:
@@ -32,6 +32,16 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 @composite(np.mean)
 def mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return np.sum(a, axis, keepdims=keepdims) / count(a, axis)
+
+
+@composite(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
+    if weights is None:
+        return np.mean(a, axis)
+    if np.ndim(weights) < np.ndim(a):  # one weight for each place along the axis
+        weights = np.expand_dims(weights, [i for i in range(np.ndim(a)) if i != axis % np.ndim(a)])
+        weights = np.broadcast_to(weights, np.shape(a))
+    return np.sum(a * weights, axis) / np.sum(weights, axis)
 
 
 @composite(np.var)
@@ -114,14 +124,26 @@ def stack(arrays: Any, axis: int = 0) -> Any:
     return np.concatenate([np.expand_dims(a, axis) for a in arrays], axis)
 
 
+@composite(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    found = tuple(np.reshape(a, (1,)) if np.ndim(a) == 0 else a for a in arys)
+    return found[0] if len(found) == 1 else found
+
+
+@composite(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    found = tuple(np.reshape(a, (1, -1)) if np.ndim(a) < 2 else a for a in arys)
+    return found[0] if len(found) == 1 else found
+
+
 @composite(np.vstack)
 def vstack(tup: Any) -> Any:
-    return np.concatenate([np.expand_dims(np.reshape(a, (-1,)), 0) if np.ndim(a) < 2 else a for a in tup])
+    return np.concatenate([np.atleast_2d(a) for a in tup])
 
 
 @composite(np.hstack)
 def hstack(tup: Any) -> Any:
-    arrays = [np.reshape(a, (1,)) if np.ndim(a) == 0 else a for a in tup]
+    arrays = [np.atleast_1d(a) for a in tup]
     return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
 
 
@@ -136,6 +158,29 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     np.split(np.empty(ary.shape[axis]), indices_or_sections)  # refuses sections of unequal size
     return np.array_split(ary, indices_or_sections, axis)
+
+
+@composite(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return np.split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+
+
+@composite(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return np.split(ary, indices_or_sections, 0)
+
+
+@composite(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    return np.concatenate([np.expand_dims(a, 1) if np.ndim(a) == 1 else a for a in tup], 1)
+
+
+@composite(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    a = np.moveaxis(a, axis, 0)
+    for _ in range(n):
+        a = a[1:] - a[:-1]
+    return np.moveaxis(a, 0, axis)
 
 
 @composite(np.tile)
@@ -176,6 +221,16 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
 
 
+@composite(np.flipud)
+def flipud(m: Any) -> Any:
+    return np.flip(m, 0)
+
+
+@composite(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return np.flip(m, 1)
+
+
 @composite(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
@@ -194,97 +249,6 @@ def diag(v: Any, k: int = 0) -> Any:
 @composite(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return np.sum(np.diagonal(a, offset, axis1, axis2), -1)
-
-
-@composite(np.dot)
-def dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
-    return np.matmul(a, b) if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
-
-
-@composite(np.inner)
-def inner(a: Any, b: Any) -> Any:
-    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, (-1, -1))
-
-
-@composite(np.outer)
-def outer(a: Any, b: Any) -> Any:
-    return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
-
-
-@composite(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    if isinstance(axes, (int, np.integer)):
-        axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
-    ours = [int(i) % np.ndim(a) for i in np.atleast_1d(axes[0])]
-    theirs = [int(i) % np.ndim(b) for i in np.atleast_1d(axes[1])]
-    if [np.shape(a)[i] for i in ours] != [np.shape(b)[i] for i in theirs]:
-        raise ValueError(f"tensordot: axes {ours} of {np.shape(a)} and {theirs} of {np.shape(b)} differ in size")
-    left, right = np.moveaxis(a, ours, range(-len(ours), 0)), np.moveaxis(b, theirs, range(len(theirs)))
-    rows, columns, n = left.shape[: left.ndim - len(ours)], right.shape[len(theirs) :], count(b, theirs)
-    flat_rows, flat_columns = int(np.prod(rows)), int(np.prod(columns))
-    return np.reshape(np.reshape(left, (flat_rows, n)) @ np.reshape(right, (n, flat_columns)), (*rows, *columns))
-
-
-@composite(np.kron)
-def kron(a: Any, b: Any) -> Any:
-    d = max(np.ndim(a), np.ndim(b))
-    m, n = ((1,) * (d - np.ndim(x)) + np.shape(x) for x in (a, b))
-    product = np.reshape(a, [k for i in m for k in (i, 1)]) * np.reshape(b, [k for j in n for k in (1, j)])
-    return np.reshape(product, [i * j for i, j in zip(m, n, strict=True)])
-
-
-@composite(np.einsum)
-def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
-    """Bring the specification to the normal form of contract(): name the output, spell out the ellipsis, take
-    diagonals of repeated letters, sum letters that stand alone, and drop axes of size 1 that broadcast."""
-    if not isinstance(subscripts, str):
-        raise TypeError("einsum of Tensors takes its subscripts as a string, such as 'ij,jk->ik'")
-    specs, out = explicit(subscripts, [np.ndim(x) for x in operands])
-    xs = list(operands)
-    for i, spec in enumerate(specs):
-        for letter in sorted(set(spec)):
-            while spec.count(letter) > 1:
-                p, q = spec.index(letter), spec.rindex(letter)
-                xs[i] = np.diagonal(xs[i], 0, p, q)  # goes last
-                spec = spec[:p] + spec[p + 1 : q] + spec[q + 1 :] + letter
-        specs[i] = spec
-    size: dict[str, int] = {}
-    for x, spec in zip(xs, specs, strict=True):
-        for letter, n in zip(spec, np.shape(x), strict=True):
-            if 1 not in (n, size.get(letter, 1)) and n != size[letter]:
-                raise ValueError(f"einsum {subscripts!r}: axis {letter!r} has sizes {size[letter]} and {n}")
-            size[letter] = n if size.get(letter, 1) == 1 else size[letter]
-    for i, spec in enumerate(specs):
-        thin = tuple(k for k, c in enumerate(spec) if np.shape(xs[i])[k] == 1 != size[c])
-        xs[i] = np.squeeze(xs[i], thin) if thin else xs[i]
-        specs[i] = "".join(c for k, c in enumerate(spec) if k not in thin)
-    for i, spec in enumerate(specs):
-        elsewhere = out + "".join(specs[:i] + specs[i + 1 :])
-        alone = tuple(k for k, c in enumerate(spec) if c not in elsewhere)
-        xs[i] = np.sum(xs[i], alone) if alone else xs[i]
-        specs[i] = "".join(c for k, c in enumerate(spec) if k not in alone)
-    return call(contract, (",".join(specs) + "->" + out, *xs))
-
-
-def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
-    """The operands' letters and the output's, with each ellipsis spelled out in letters of its own."""
-    left, arrow, out = subscripts.replace(" ", "").partition("->")
-    specs = left.split(",")
-    if len(specs) != len(ndims):
-        raise ValueError(f"einsum {subscripts!r} names {len(specs)} operands but got {len(ndims)}")
-    extra = [n - len(spec.replace("...", "")) if "..." in spec else 0 for spec, n in zip(specs, ndims, strict=True)]
-    free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBAzyxwvutsrqponmlkjihgfedcba" if c not in subscripts][: max(extra)][
-        ::-1
-    ]
-    specs = [spec.replace("...", "".join(free[len(free) - k :])) for spec, k in zip(specs, extra, strict=True)]
-    if not arrow:
-        out = "..." * ("..." in left) + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
-    for spec, n in zip(specs, ndims, strict=True):
-        if len(spec) != n:
-            raise ValueError(f"einsum {subscripts!r}: {spec!r} has {len(spec)} letters for an operand of {n} axes")
-    return specs, out.replace("...", "".join(free))
 
 
 @composite(np.linalg.slogdet)

@@ -53,6 +53,7 @@ class NumPyInterface:
     size = property(lambda self: self.data.size)
     dtype = property(lambda self: self.data.dtype)
     T = property(lambda self: np.transpose(self))
+    mT = property(lambda self: np.matrix_transpose(self))
 
     __add__, __radd__ = infix(np.add), reflected(np.add)
     __sub__, __rsub__ = infix(np.subtract), reflected(np.subtract)
