@@ -1,4 +1,5 @@
-"""Three depths for every property: HYPOTHESIS_PROFILE=dev (the default, 25 examples), ci (200, the same each time), explore (2,000)."""
+"""Three depths for every property: HYPOTHESIS_PROFILE=dev (the default, 25 examples), ci (200, the same each time),
+explore (2,000)."""
 
 import os
 
