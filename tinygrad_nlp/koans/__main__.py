@@ -1,0 +1,69 @@
+"""The command line: ``python -m tinygrad_nlp.koans [FILE]`` writes the exercises into FILE, or grades what is there."""
+
+from __future__ import annotations
+
+import importlib.resources
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..__main__ import Parser
+from . import KOANS
+from .grading import BROKEN, RIGHT, WRONG, Unusable, outcomes
+
+
+def written(path: Path) -> bool:
+    """Write the exercises, unless there is a file already; whether they were written."""
+    try:
+        with open(path, "xb") as file:
+            file.write(importlib.resources.files(__package__).joinpath("template.py").read_bytes())
+    except FileExistsError:
+        return False
+    return True
+
+
+def show(path: Path, everything: bool) -> int:
+    """Print how far the reader is, and a hint for the first unsolved exercise; returns the exit code."""
+    solved, worst = 0, RIGHT
+    todo = None
+    for koan, found in outcomes(path):
+        solved, worst = solved + (found.code == RIGHT), max(worst, found.code)
+        if everything:
+            first = found.text.partition("\n")[0]
+            print(f"{koan:<14} {('right', 'WRONG', 'broken')[found.code]:<7} {first}".rstrip())
+        elif found.code != RIGHT:
+            todo = koan, found
+            break
+    print(f"{path}: {solved} of {len(KOANS)} solved  {'█' * solved}{'░' * (len(KOANS) - solved)}", flush=True)
+    if worst == RIGHT:
+        print("Now read tinygrad_nlp/rules.py: the same kind of page, and the engine computes with it.")
+    elif todo and worst == WRONG:
+        print(f"next: {todo[0]}_backward, line {todo[1].line}", *todo[1].text.splitlines(), sep="\n    ")
+    elif todo:
+        print(todo[1].text, file=sys.stderr)
+    return worst
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write or grade; returns the exit code: 0 all solved, 1 not yet, 2 a file that cannot be used, 130 for Ctrl-C."""
+    p = Parser(prog="python -m tinygrad_nlp.koans", description="Fifteen broken derivatives to repair.")
+    p.add_argument("file", nargs="?", type=Path, default=Path("koans.py"), help="yours to edit (default koans.py)")
+    p.add_argument("--all", action="store_true", help="a line for each exercise, not only up to the first unsolved")
+    args = p.parse_args(argv)
+    try:
+        if written(args.file):
+            print(f"wrote {args.file}: edit the functions named …_backward, then run this again")
+        return show(args.file, args.all)
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return BROKEN
+    except OSError as error:
+        print(f"{p.prog}: {args.file}: {error.strerror}: name a file that can be written", file=sys.stderr)
+        return BROKEN
+    except KeyboardInterrupt:
+        print()
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
