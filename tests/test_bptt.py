@@ -82,3 +82,9 @@ def test_picture():
 def test_an_empty_sequence_is_refused():
     with pytest.raises(ValueError, match=r"x \(0, 1, 1\) has no steps"):
         time_map(linear(1.0), np.zeros((0, 1, 1)), np.zeros((1, 1)))
+
+
+def test_truncation_does_not_change_the_factor_of_what_is_left() -> None:
+    cut = time_map(lambda x, h: (0.1 * h, 0.1 * h), np.zeros((12, 1, 1)), np.ones((1, 1)), truncate=4)
+    np.testing.assert_allclose(cut.factor(), 0.1)
+    assert not cut.by_lag()[4:].any()

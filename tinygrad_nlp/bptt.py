@@ -27,8 +27,9 @@ class TimeMap:
         self.array = array
 
     def by_lag(self) -> np.ndarray:
-        """The mean of ‖∂L_t/∂h_s‖ over all t − s = k, for each lag k (T,)."""
-        return np.array([np.diagonal(self.array, -k).mean() for k in range(len(self.array))])
+        """The mean of ‖∂L_t/∂h_s‖ over all t − s = k that truncation has not cut off, for each lag k (T,); else 0."""
+        lags = [np.diagonal(self.array, -k) for k in range(len(self.array))]
+        return np.array([norms[norms > 0].mean() if norms.any() else 0.0 for norms in lags])
 
     def factor(self) -> float:
         """How the gradient changes with each step back: the slope of log by_lag() over the lags, as a factor.
