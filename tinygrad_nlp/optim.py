@@ -138,11 +138,12 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², w ← w − lr m̂ / (√v̂ + ε); at step t m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², w ← w − lr m̂ / (√v̂ + ε); at step t m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 −
+    β₂ᵗ).
 
     Kingma and Ba 2015, "Adam: a method for stochastic optimization". Row-sparse gradients are taken
-    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂. The buffers are m/(1 − β₁) and v/(1 − β₂): that
-    saves two passes over memory, and the factors join the learning rate at the end.
+    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂. The buffers are m/(1 − β₁) and v/(1 −
+    β₂): that saves two passes over memory, and the factors join the learning rate at the end.
     """
 
     slots = ("m", "v")

@@ -31,8 +31,9 @@ def word_vectors(
 ) -> np.ndarray:
     """Vectors (V, D), float32: the truncated SVD U Σ^½ of max(0, log P(a, b) / (P(a) P(b)^0.75)).
 
-    The exponent keeps rare contexts from dominating (Levy, Goldberg and Dagan 2015, section 3.1). The last id is that of all
-    rare words: it is left out, and its vector is 0. The root mean square of the table is 0.3. rng draws the SVD's start.
+    The exponent keeps rare contexts from dominating (Levy, Goldberg and Dagan 2015, section 3.1). The last id is
+    that of all rare words: it is left out, and its vector is 0. The root mean square of the table is 0.3. rng draws
+    the SVD's start.
     """
     counts = cooccurrences(ids, offsets, size, window).tocoo()
     row, column = counts.coords
