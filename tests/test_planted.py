@@ -25,8 +25,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tinygrad_nlp import embedding, rnn, rules
 from tinygrad_nlp.engine import TABLE
-from tinygrad_nlp.strategies import programs
 from tinygrad_nlp.rows import Each, full_name
+from tinygrad_nlp.strategies import programs
 
 Check = Callable[[], None]
 QUICK = settings(

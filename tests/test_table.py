@@ -107,7 +107,7 @@ def test_what_cannot_be_a_row(make: Any, message: str) -> None:
     [
         (
             lambda g, y, x: np.ones((5, *x.shape)),
-            "the rule of `sinc` gave argument 0, of shape (3,), a gradient of shape (5, 3): give it the argument's shape (sum",
+            "the rule of `sinc` gave argument 0, of shape (3,), a gradient of shape (5, 3): give it the argument's",
         ),
         (
             lambda g, y, x: np.ones(4),
