@@ -35,16 +35,17 @@ def train(
     rng: np.random.Generator,
     bar: object = None,
     embedding: np.ndarray | None = None,
+    rate: float = RATE,
 ) -> NeuralBigram:
     """A model trained on rows (previous, next) by plain SGD, around given word vectors if there are any."""
     model = NeuralBigram(words, DIMENSION, HIDDEN, rng=rng, embedding=embedding)
-    optimizer = SGD(model, RATE)
+    optimizer = SGD(model, rate)
     for step, rows in zip(bar or range(steps), endless(len(pairs), rng), strict=False):
         before, after = pairs[rows].T
         loss = softmax_cross_entropy(model(before), after)
         optimizer.zero_grad()
         loss.backward()
-        optimizer.lr = RATE if step < steps // 2 else RATE / 2
+        optimizer.lr = rate if step < steps // 2 else rate / 2
         optimizer.step()
     return model
 

@@ -28,6 +28,14 @@ def words(folder: Path, data: str | None, steps: int, seed: int) -> Figures:
     return bigram.figures(data, steps, seed)
 
 
+def words_faster(folder: Path, data: str | None, steps: int, seed: int) -> Figures:
+    """The neural bigram at twice the published rate, which is the better one for trained vectors."""
+    news = corpora.news(data)
+    rng = np.random.default_rng(seed)
+    model = bigram.train(news.train, len(news.vocabulary), steps, rng, rate=2 * bigram.RATE)
+    return {"ppl": bigram.perplexity(model, news.test).value}
+
+
 def words_as_published(folder: Path, data: str | None, steps: int, seed: int) -> Figures:
     """The neural bigram on the full training text with the course's frozen vectors, as far as they are there."""
     news = corpora.news(data)

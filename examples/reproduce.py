@@ -71,6 +71,7 @@ def text_jobs(data: str | None, seeds: range, state: str) -> list[Job]:
     found = [characters("own", first, own), characters("own-no-leak", first, own, trained_on="no leak")]
     found += [characters("strong", first, char_rnn.RECIPES["strong"])]
     found += [Job(f"words-{s - first}", "experiments.words", {"data": data, "steps": steps, "seed": s}) for s in seeds]
+    found += [Job("words-faster", "experiments.words_faster", {"data": data, "steps": steps, "seed": first})]
     if corpora.find("news-train", data) or corpora.find("news-vectors", data):
         found += [
             Job("words-published", "experiments.words_as_published", {"data": data, "steps": steps, "seed": first})

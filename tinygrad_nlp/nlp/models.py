@@ -55,7 +55,7 @@ class NeuralBigram(nn.Module):
 
     forward(ids (B,)) -> logits (B, vocabulary). embedding is a table (vocabulary, dimension) to keep as it is, such as
     GloVe; without one it is trained. Drawn from N(0, 1), as published, a trained embedding and W₂ memorise the training
-    text: they start from N(0, 0.1²), and W₁, which reads the small embedding, from N(0, 2²).
+    text: these two start from N(0, 0.1²).
     """
 
     def __init__(
@@ -71,8 +71,7 @@ class NeuralBigram(nn.Module):
         sizes = {"vocabulary": vocabulary, "dimension": dimension, "hidden": hidden}
         self.config = {**sizes, "dtype": np.dtype(dtype).name}
         self.embedding = word_vectors(nn.Embedding, vocabulary, dimension, embedding, rng=rng, dtype=dtype, std=0.1)
-        wide = partial(nn.normal, std=2.0 if embedding is None else 1.0)
-        self.hidden = nn.Linear(dimension, hidden, rng=rng, dtype=dtype, init=wide)
+        self.hidden = nn.Linear(dimension, hidden, rng=rng, dtype=dtype, init=nn.normal)
         self.hidden.b = Tensor(nn.normal((hidden,), rng=rng, dtype=dtype))
         self.output = nn.Linear(hidden, vocabulary, rng=rng, dtype=dtype, init=partial(nn.normal, std=0.1))
 
