@@ -1,0 +1,52 @@
+"""The README says what is true: its example prints what stands below it, its rooms are as long as it says."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_example_prints_what_stands_below_it() -> None:
+    (language, code), (_, expected) = BLOCKS[:2]
+    assert language == "python"
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, {})
+    assert printed.getvalue() == expected
+
+
+def test_the_gradcheck_example_names_the_mistake() -> None:
+    (code,) = [code for _, code in BLOCKS if "my_backward" in code]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec("import numpy as np\n" + code, {})
+    assert "factor 1/2 everywhere" in printed.getvalue()
+
+
+def test_the_excerpt_is_in_the_table() -> None:
+    (excerpt,) = [code for _, code in BLOCKS if code.startswith("rule(")]
+    rules = (ROOT / "tinygrad_nlp" / "rules.py").read_text(encoding="utf-8").splitlines()
+    assert [row for row in excerpt.splitlines() if row not in rules] == []
+
+
+@pytest.mark.parametrize(("room", "lines"), re.findall(r"\]\((tinygrad_nlp/\S+\.py)\) \| (\d+) \|", README))
+def test_rooms_are_as_long_as_the_readme_says(room: str, lines: str) -> None:
+    count = len((ROOT / room).read_text(encoding="utf-8").splitlines())
+    assert abs(count - int(lines)) <= 5, f"{room} has {count} lines now: say so in README.md"
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_both_commands_make_their_own_environment() -> None:
+    commands = [line.strip() for line in README.splitlines() if line.startswith("    python3 -m venv .venv && ")]
+    assert [command.split(" && ")[-1] for command in commands] == [
+        ".venv/bin/python examples/reproduce.py",
+        ".venv/bin/python -m pytest",
+    ]
