@@ -8,17 +8,20 @@ but about 7 / 29 when each line of the file is read as one token, which is how t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from common import arguments, parser, progress, run
+from common import arguments, parser, run
 
 from tinygrad_nlp import log_softmax, softmax_cross_entropy
-from tinygrad_nlp.nlp import bags, corpora, text
+from tinygrad_nlp.files import digest, write_json
+from tinygrad_nlp.nlp import corpora, saved, text
 from tinygrad_nlp.nlp.counts import CountBigram, best_weights
 from tinygrad_nlp.nlp.metrics import Perplexity
 from tinygrad_nlp.nlp.models import NeuralBigram
 from tinygrad_nlp.nn import frozen
 from tinygrad_nlp.optim import SGD
+from tinygrad_nlp.run import Run
 
 # %% Settings: the course's. It drew all parameters from N(0, 1), around frozen GloVe vectors; a trained embedding
 # and an output layer that start so large memorise (test perplexity about 124), so NeuralBigram draws these two from
@@ -32,28 +35,36 @@ def train(
     pairs: np.ndarray,
     words: int,
     steps: int,
-    rng: np.random.Generator,
-    bar: object = None,
+    folder: Path,
+    seed: int = 0,
     embedding: np.ndarray | None = None,
     rate: float = RATE,
+    resume: bool = False,
+    quiet: bool = True,
 ) -> NeuralBigram:
     """A model trained on rows (previous, next) by plain SGD, around given word vectors if there are any."""
+    rng = np.random.default_rng(seed)
     model = NeuralBigram(words, DIMENSION, HIDDEN, rng=rng, embedding=embedding)
     optimizer = SGD(model, rate)
-    for step, rows in zip(bar or range(steps), endless(len(pairs), rng), strict=False):
-        before, after = pairs[rows].T
+    run = Run(
+        folder, config={"steps": steps, "rate": rate, "seed": seed}, hashes={"pairs": digest(pairs)},
+        generators={"rng": rng}, keep={"order": np.arange(len(pairs))}, resume=resume, quiet=quiet,
+        model=model, optimizer=optimizer,
+    )  # fmt: skip
+    per_epoch = -(-len(pairs) // BATCH)
+    for step in run.steps(steps):
+        i = step % per_epoch
+        if i == 0:
+            run.keep["order"] = rng.permutation(len(pairs))
+        before, after = pairs[run.keep["order"][i * BATCH : (i + 1) * BATCH]].T
         loss = softmax_cross_entropy(model(before), after)
         optimizer.zero_grad()
         loss.backward()
         optimizer.lr = rate if step < steps // 2 else rate / 2
         optimizer.step()
+        if (step + 1) % 1_000 == 0:
+            run.log(nats=loss.item())
     return model
-
-
-def endless(count: int, rng: np.random.Generator):
-    """Batches of shuffled rows, epoch after epoch."""
-    while True:
-        yield from bags.shuffled(count, BATCH, rng)
 
 
 def perplexity(model: NeuralBigram, pairs: np.ndarray) -> Perplexity:
@@ -98,10 +109,9 @@ def counted(news: corpora.News) -> dict[str, float]:
     return {name: Perplexity().add_log_probabilities(log_p).value for name, log_p in found.items()}
 
 
-def figures(data: str | None, steps: int, seed: int, bar: object = None) -> dict[str, float]:
-    """Everything this example measures, by name."""
+def figures(data: str | None, model: NeuralBigram) -> dict[str, float]:
+    """Everything this example measures of a model, by name."""
     news, passages = corpora.news(data), corpora.characters(data)
-    model = train(news.train, len(news.vocabulary), steps, np.random.default_rng(seed), bar)
     found = {"bigram.dev.ppl": perplexity(model, news.test).value}
     found |= {f"bigram.counts.{name}.dev.ppl": value for name, value in counted(news).items()}
     counts = CountBigram(np.concatenate([news.train, news.test]), len(news.vocabulary))
@@ -118,20 +128,27 @@ def figures(data: str | None, steps: int, seed: int, bar: object = None) -> dict
 
 
 def main() -> None:
-    args = arguments(parser(__doc__ or "", STEPS))
+    p = parser(__doc__ or "", STEPS)
+    p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    args = arguments(p)
     steps = min(args.steps, 300) if args.smoke else args.steps
     news = corpora.news(args.data)
     if news.fallback:
         print(news.fallback)
-    found = figures(args.data, steps, args.seed, progress(range(steps), args, "bigram"))
+    model = train(
+        news.train, len(news.vocabulary), steps, args.out / "bigram", args.seed, resume=args.resume, quiet=args.quiet
+    )
+    saved.save(args.out / "bigram.npz", model, news.vocabulary)
+    found = figures(args.data, model)
+    write_json(args.out / "bigram.json", found)
     print(f"0.c  test perplexity after {steps:,} steps      {found['bigram.dev.ppl']:8.2f}")
     for name in ("unigram", "dirichlet", "interpolated", "kneser_ney"):
         print(f"     counts, {name.replace('_', '-'):<25} {found[f'bigram.counts.{name}.dev.ppl']:8.2f}")
     print("0.f  perplexity of the passages        Shakespeare   Wikipedia")
     for name, label in {"published": "each line a token", "words": "words"}.items():
-        for model in ("", "counts."):
-            row = [found[f"bigram.{model}{name}.{place}.ppl"] for place in ("shakespeare", "wikipedia")]
-            print(f"     {label}, {'counts' if model else 'neural':<20}  {row[0]:10.2f}  {row[1]:10.2f}")
+        for kind in ("", "counts."):
+            row = [found[f"bigram.{kind}{name}.{place}.ppl"] for place in ("shakespeare", "wikipedia")]
+            print(f"     {label}, {'counts' if kind else 'neural':<20}  {row[0]:10.2f}  {row[1]:10.2f}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from common import BadInput, arguments, curve, parser, run
 
 from tinygrad_nlp import log_softmax, softmax_cross_entropy
 from tinygrad_nlp.files import digest, write_json
-from tinygrad_nlp.nlp import corpora, generate, text
+from tinygrad_nlp.nlp import corpora, generate, saved, text
 from tinygrad_nlp.nlp.metrics import Perplexity
 from tinygrad_nlp.nlp.models import CharRNN
 from tinygrad_nlp.nn import frozen
@@ -152,6 +152,7 @@ def main() -> None:
     ids, held_out = split(corpus) if strong else (ALPHABET.encode(corpus.train), np.empty(0, int))
     validation = held_out if strong else None
     model, trained = train(ids, recipe, args.out / "char_rnn", args.seed, args.resume, args.quiet, validation)
+    saved.save(args.out / "char_rnn.npz", model, ALPHABET)  # for python -m tinygrad_nlp generate
     found: dict[str, Any] = {"cell": recipe.cell, "steps": recipe.steps, "seed": args.seed}
     if strong:
         points = [(line["seconds"], line["validation"]) for line in trained.logged() if "validation" in line]

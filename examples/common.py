@@ -34,7 +34,8 @@ def parser(doc: str, steps: int | None = None) -> Parser:
     p = Parser(description=doc.strip().partition("\n")[0])
     p.add_argument("--data", help="folder with the corpora (default: $TINYGRAD_NLP_DATA, then cache, then download)")
     if steps is not None:
-        p.add_argument("--steps", type=positive, default=steps, help=f"training steps (default {steps:,})")
+        said = f"{steps:,}" if steps else "the recipe's"
+        p.add_argument("--steps", type=positive, default=steps, help=f"steps of training, or draws (default {said})")
     p.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
     p.add_argument("--out", type=Path, default=Path("out"), help="folder for results (default out)")
     p.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that everything works")
@@ -53,17 +54,6 @@ def arguments(p: Parser) -> argparse.Namespace:
     except OSError as error:
         p.error(f"cannot write to --out {args.out} ({error.strerror}): name another folder")
     return args
-
-
-def progress(items: Any, args: argparse.Namespace, what: str) -> Any:
-    """items with a bar on a terminal; without tqdm, with --quiet or in a pipe just the items."""
-    if args.quiet or not sys.stderr.isatty():
-        return items
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return items
-    return tqdm(items, desc=what, leave=False)
 
 
 def curve(path: Path, points: list[tuple[float, float]], x: str, y: str) -> None:

@@ -25,14 +25,16 @@ modern_english = cache(corpora.review_text)  # three seconds, once a process
 # %% A. Words
 def words(folder: Path, data: str | None, steps: int, seed: int) -> Figures:
     """The neural bigram and its counts."""
-    return bigram.figures(data, steps, seed)
+    news = corpora.news(data)
+    model = bigram.train(news.train, len(news.vocabulary), steps, folder, seed, resume=True)
+    return bigram.figures(data, model)
 
 
 def words_faster(folder: Path, data: str | None, steps: int, seed: int) -> Figures:
     """The neural bigram at twice the published rate, which is the better one for trained vectors."""
     news = corpora.news(data)
-    rng = np.random.default_rng(seed)
-    model = bigram.train(news.train, len(news.vocabulary), steps, rng, rate=2 * bigram.RATE)
+    rate = 2 * bigram.RATE
+    model = bigram.train(news.train, len(news.vocabulary), steps, folder, seed, rate=rate, resume=True)
     return {"ppl": bigram.perplexity(model, news.test).value}
 
 
@@ -44,7 +46,7 @@ def words_as_published(folder: Path, data: str | None, steps: int, seed: int) ->
     test = np.concatenate([news.train, news.test]) if train else news.test
     given = vectors.read_vectors(listed.path, news.vocabulary.words, bigram.DIMENSION) if listed else None
     table = given.table if given else None
-    model = bigram.train(pairs, len(news.vocabulary), steps, np.random.default_rng(seed), embedding=table)
+    model = bigram.train(pairs, len(news.vocabulary), steps, folder, seed, table, resume=True)
     coverage = given.coverage if given else 0.0
     return {"ppl": bigram.perplexity(model, test).value, "pairs": len(pairs), "coverage": coverage}
 

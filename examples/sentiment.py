@@ -41,6 +41,7 @@ class Setting:
     nonlinearity: str = "relu"
     dropout: float = 0.3  # of words
     epochs: int = 4
+    steps: int = 0  # 0: as many as the epochs have
     batch: int = 64
     rate: float = 0.001  # of Adam, decaying linearly to nothing
 
@@ -113,7 +114,7 @@ def train(
     )  # fmt: skip
     optimizer = Adam(model, setting.rate)
     per_epoch = -(-len(ours.labels) // setting.batch)
-    steps = setting.epochs * per_epoch
+    steps = setting.steps or setting.epochs * per_epoch
     keep: dict[str, Any] = {"order": np.arange(len(ours.labels)), "epochs": []}
     hashes = {"reviews": digest(ours.ids, ours.offsets)} | ({} if table is None else {"vectors": digest(table)})
     run = Run(
@@ -133,7 +134,7 @@ def train(
         loss.backward()
         optimizer.lr = setting.rate * linear_decay(step, steps)
         optimizer.step()
-        if i == per_epoch - 1:
+        if i == per_epoch - 1 or step == steps - 1:
             measured = {"epoch": epoch + 1, "validation": measure(model, validation), "test": measure(model, test)}
             if leaked is not None:
                 measured["without leaked"] = measure(model, test.take(np.flatnonzero(~leaked)))
@@ -185,12 +186,13 @@ def strongest(words: list[str], contribution: np.ndarray, count: int = 6) -> lis
 
 
 def main() -> None:
-    p = parser(__doc__ or "")
+    p = parser(__doc__ or "", steps=0)
     p.add_argument("--frozen", action="store_true", help="keep word vectors factorised from the training text")
     p.add_argument("--bigrams", action="store_true", help="add hashed word bigrams")
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     args = arguments(p)
     setting = SETTINGS["frozen" if args.frozen else "bigrams" if args.bigrams else "trained"]
+    setting = replace(setting, steps=args.steps)
     corpus = corpora.film_reviews(args.data)
     if corpus.fallback:
         print(corpus.fallback)
