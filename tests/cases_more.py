@@ -204,6 +204,12 @@ def at_least(d: Draw) -> tuple[Any, ...]:
     return lambda fn, x: fn(x), d.array(d.shape())
 
 
+@case(np.full_like, twin=lambda a, fill: np.broadcast_to(fill, a.shape) + 0 * a)
+def full_like(d: Draw) -> tuple[Any, ...]:
+    shape = d.shape()
+    return lambda fn, a, fill: fn(a, fill), d.array((3, *shape)), d.array(shape)
+
+
 @case(np.flipud)
 @case(np.fliplr)
 @case(np.matrix_transpose)
@@ -465,11 +471,10 @@ ONE = (
 )
 TWO = (
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isclose, np.allclose),
-    *(np.array_equal, np.logical_and, np.logical_or, np.logical_xor, np.heaviside, np.floor_divide, np.result_type),
+    *(np.array_equal, np.logical_and, np.logical_or, np.logical_xor, np.floor_divide, np.result_type),
 )
 FLAT: dict[Any, Any] = {fn: lambda d: [d.array(d.shape(min_dims=1, min_side=1))] for fn in ONE}
 FLAT |= {fn: lambda d: [d.array(s, away=0.3) for s in d.broadcastable(2)] for fn in TWO}
 FLAT[np.searchsorted] = lambda d: [np.sort(d.array((4,))), d.array((3,))]
-FLAT[np.full_like] = lambda d: [d.array(d.shape()), 1.5]
 
 COVERED = {c.row for c in CASES} | set(FLAT)

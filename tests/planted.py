@@ -262,7 +262,7 @@ ENGINE: list[tuple[Any, str, str, str]] = [
         "np.ones_like(y.data)",
         "upstream ignored",
     ),
-    (engine.Tensor.backward, "d if x.grad is None else x.grad + d", "d", "grad overwritten"),
+    (engine.Tensor.backward, "d if x.grad is None else plain(x.grad + d)", "d", "grad overwritten"),
     (engine.replay, "create_graph=True", "create_graph=False", "second order lost in fused ops"),
     (engine.call, "value.setflags(write=False)", "pass", "intermediates can be edited"),
     (engine.call, "t.saved = None", "t.saved = t", "every node a reference cycle"),

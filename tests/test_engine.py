@@ -16,7 +16,10 @@ from hypothesis import given
 
 from tinygrad_nlp import RowSparse, Tensor, embedding, engine, gradients, relu, softmax_cross_entropy
 from tinygrad_nlp.engine import call, history, writable
+from tinygrad_nlp.nn import frozen
+from tinygrad_nlp.optim import clip_norm
 from tinygrad_nlp.strategies import LAYOUTS, laid_out, programs
+from tinygrad_nlp.transforms import grad
 
 # --- Random programs --------------------------------------------------------------------------------------------------
 
@@ -360,3 +363,24 @@ def test_call_is_the_forward_pass() -> None:
     x = Tensor([0.5])
     y = call(np.sin, (x,))
     assert y.fn is np.sin and y.args == (x,) and y.kwargs == {} and history(y) == [y, x]
+
+
+def test_nothing_leaves_cycles_behind() -> None:
+    """Frozen states, transforms and clipping, with the garbage collector off: reference counting frees it all."""
+    x, weights = np.ones(1_000), [Tensor(np.ones(3))]
+
+    def work() -> None:
+        frozen((Tensor(x) * 1.0,))
+        grad(lambda t: np.sum(t * t))(x)
+        weights[0].grad = np.ones(3)
+        clip_norm(weights, 1.0)
+
+    work()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            work()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tinygrad_nlp import run as run_room
 from tinygrad_nlp.files import FileError, read_tree, write_tree
+from tinygrad_nlp.nn import Dropout, Sequential
 from tinygrad_nlp.run import Run, RunError
 
 
@@ -327,3 +328,18 @@ def test_progress_on_a_terminal(tmp_path, monkeypatch, quiet, installed):
 def test_no_progress_in_a_pipe(tmp_path, capsys):
     list(Run(tmp_path).steps(3))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_generator_that_would_not_be_saved_is_refused(tmp_path: Path) -> None:
+    model = Sequential(Dropout(0.5, rng=np.random.default_rng(0)))
+    with pytest.raises(TypeError, match=r"model\.layers\.0\.rng is a random generator that"):
+        Run(tmp_path, model=model)
+    Run(tmp_path, model=model, generators={"dropout": model.layers[0].rng})
+
+
+def test_half_a_step_is_not_saved(tmp_path: Path) -> None:
+    run = Run(tmp_path, config={"rate": float("nan")}, quiet=True)
+    for _ in run.steps(3):
+        with pytest.raises(RuntimeError, match="within a step"):
+            run.save()
+    Run(tmp_path, config={"rate": float("nan")}, resume=True)  # NaN is NaN

@@ -22,8 +22,20 @@ def count(x: Any, axis: Any) -> int:
     return int(np.prod([np.shape(x)[i] for i in axes], dtype=int))
 
 
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as NumPy takes them, from 0 on; AxisError for one that is not there, ValueError for one named twice."""
+    return tuple(np.lib.array_utils.normalize_axis_tuple(axis, ndim))
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    """One axis, from 0 on."""
+    return axes_of(axis, ndim)[0]
+
+
 @composite(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    if (a_min is not None or a_max is not None) and (min is not None or max is not None):
+        raise ValueError("clip: pass its bounds by position or as min= and max=, not both")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = a if low is None else np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
@@ -38,10 +50,20 @@ def mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
     if weights is None:
         return np.mean(a, axis)
-    if np.ndim(weights) < np.ndim(a):  # one weight for each place along the axis
-        weights = np.expand_dims(weights, [i for i in range(np.ndim(a)) if i != axis % np.ndim(a)])
-        weights = np.broadcast_to(weights, np.shape(a))
-    return np.sum(a * weights, axis) / np.sum(weights, axis)
+    if np.ndim(weights) == 1 and np.ndim(a) > 1 and axis is not None:  # one weight for each place along the axis
+        axis = axis_of(axis, np.ndim(a))
+        weights = np.expand_dims(weights, [i for i in range(np.ndim(a)) if i != axis])
+        shape = tuple(n if i == axis else 1 for i, n in enumerate(np.shape(a)))
+    else:
+        shape = np.shape(a)
+    if np.shape(weights) != shape:
+        raise ValueError(
+            f"average: weights {np.shape(weights)} do not fit {np.shape(a)}: give one to each entry or place"
+        )
+    total = np.sum(np.broadcast_to(weights, np.shape(a)), axis)
+    if np.any(total == 0):
+        raise ZeroDivisionError("average: the weights sum to zero, so there is nothing to average")
+    return np.sum(a * weights, axis) / total
 
 
 @composite(np.var)
@@ -59,7 +81,7 @@ def std(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) ->
 @composite(np.prod)
 def prod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Multiply one half by the other until one factor is left: right with zeros, to any order."""
-    axes = tuple(range(a.ndim)) if axis is None or a.ndim == 0 else tuple(np.atleast_1d(axis) % a.ndim)
+    axes = tuple(range(a.ndim)) if axis is None or a.ndim == 0 else axes_of(axis, a.ndim)
     kept = [n for i, n in enumerate(a.shape) if i not in axes]
     a = np.reshape(np.moveaxis(a, axes, range(len(axes))), [count(a, axes), *kept])
     while len(a) > 1:
@@ -82,6 +104,10 @@ def cumprod(a: Any, axis: int | None = None) -> Any:
 
 @composite(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, *, keepdims: bool = False) -> Any:
+    if np.size(axis) > 2 or (axis is None and ord is not None and np.ndim(x) > 2):
+        raise ValueError(
+            f"linalg.norm with ord={ord!r} is of vectors and matrices: of {np.shape(x)} name one or two axes"
+        )
     matrix = ord is not None and (x.ndim == 2 if axis is None else isinstance(axis, tuple))
     if ord is None or (ord == "fro" and matrix) or (ord == 2 and not matrix):
         return length(x, axis, keepdims=keepdims)
@@ -95,6 +121,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, *, keepdims: bool = False) -
         raise TypeError("linalg.norm with ord=0 counts what is not zero, which has no gradient: use it on t.data")
     total = np.sum(np.abs(x) ** ord, axis, keepdims=keepdims)
     return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
+
+
+@composite(np.full_like)
+def full_like(a: Any, fill_value: Any) -> Any:
+    return np.broadcast_to(fill_value, np.shape(a)).astype(a.dtype)
 
 
 @composite(np.pad)
@@ -167,6 +198,8 @@ def hsplit(ary: Any, indices_or_sections: Any) -> Any:
 
 @composite(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if ary.ndim < 2:
+        raise ValueError(f"vsplit: {ary.shape} has no rows to split: use np.split")
     return np.split(ary, indices_or_sections, 0)
 
 
@@ -177,6 +210,8 @@ def column_stack(tup: Any) -> Any:
 
 @composite(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    if n < 0:
+        raise ValueError(f"diff: n is {n}: take differences 0 times or more")
     a = np.moveaxis(a, axis, 0)
     for _ in range(n):
         a = a[1:] - a[:-1]
@@ -195,14 +230,16 @@ def tile(A: Any, reps: Any) -> Any:
 
 @composite(np.take)
 def take(a: Any, indices: Any, axis: int | None = None) -> Any:
-    return np.ravel(a)[indices] if axis is None else a[(slice(None),) * (axis % a.ndim) + (indices,)]
+    return np.ravel(a)[indices] if axis is None else a[(slice(None),) * axis_of(axis, a.ndim) + (indices,)]
 
 
 @composite(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
     if axis is None:
         return np.ravel(arr)[indices]
-    axis %= arr.ndim
+    axis = axis_of(axis, arr.ndim)
+    if np.ndim(indices) != arr.ndim:
+        raise ValueError(f"take_along_axis: indices {np.shape(indices)} must have as many axes as {np.shape(arr)}")
     shape = (*arr.shape[:axis], np.shape(indices)[axis], *arr.shape[axis + 1 :])
     index = list(np.indices(shape, sparse=True))
     index[axis] = np.broadcast_to(indices, shape)
@@ -272,7 +309,7 @@ flat(
     np.array_equal,
 )
 flat(np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.any, np.all, np.isnan, np.isinf, np.isfinite)
-flat(np.sign, np.signbit, np.heaviside, np.floor, np.ceil, np.trunc, np.rint, np.round, np.floor_divide)
+flat(np.sign, np.signbit, np.floor, np.ceil, np.trunc, np.rint, np.round, np.floor_divide)
 flat(np.argmax, np.argmin, np.argsort, np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted)
 flat(
     np.shape,
@@ -281,7 +318,6 @@ flat(
     np.zeros_like,
     np.ones_like,
     np.empty_like,
-    np.full_like,
     np.result_type,
     np.array2string,
 )

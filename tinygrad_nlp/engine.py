@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
 
-from .interface import NumPyInterface, name
+from .interface import NumPyInterface, astype, name
 from .sparse import Patches, RowSparse
+from .unbroadcast import fit
 
 TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (rows.py says what that is); rules.py and fused.py fill it
 births = itertools.count()
@@ -59,7 +60,8 @@ class Tensor(NumPyInterface):
 
     def backward(self, g: Any = None) -> None:
         """Add this Tensor's gradient with respect to every leaf behind it to leaf.grad; g as in gradients()."""
-        summed = [(x, d if x.grad is None else x.grad + d) for x, d in gradients(self, g=g).items()]
+        found = gradients(self, g=g).items()
+        summed = [(x, d if x.grad is None else plain(x.grad + d)) for x, d in found]
         for leaf, gradient in summed:  # only once all are known: an error on the way leaves every .grad as it was
             leaf.grad = gradient
 
@@ -106,7 +108,7 @@ def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {}) -> Any:  # noqa: B006 (never changed)
     """Run fn on the arrays behind args and remember the call: this is the whole forward pass."""
     row = TABLE[fn]
-    if kwargs or row.strict:
+    if kwargs or len(args) > row.plain:
         row.check(args, kwargs)
     value = row.forward(*[a.data if type(a) is Tensor else a for a in args], **kwargs)
     t = Tensor.__new__(Tensor)
@@ -114,6 +116,8 @@ def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {
     if type(value) is Saved:
         value, t.saved = value
     if type(value) is not np.ndarray:
+        if isinstance(value, np.ndarray):
+            raise TypeError(f"`{name(fn)}` met a {type(value).__name__}, whose * is not NumPy's: pass np.asarray(a)")
         value = np.asarray(value)
     if value.dtype.char not in "fd":
         raise TypeError(f"`{name(fn)}` gave {value.dtype}: a Tensor is float32 or float64; for constants use t.data")
@@ -154,16 +158,22 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
         raise TypeError(
             f"nothing to differentiate: the output is {type(y).__name__}, not a Tensor, so no Tensor is behind it"
         )
+    if isinstance(xs, (Tensor, np.ndarray)):
+        raise TypeError("xs is a list of Tensors, not one: gradients(y, [x])")
+    xs = None if xs is None else list(xs)
+    if wrong := [type(x).__name__ for x in xs or () if type(x) is not Tensor]:
+        raise TypeError(f"xs holds {wrong[0]}: gradients are with respect to Tensors; an array is a constant")
     wanted = set(xs or ())
     found: dict[Tensor, Any] = {y: seed(y, g, create_graph)}
     result: dict[Tensor, Any] = {}
-    results_only = bool(wanted) and all(x.fn is not None for x in wanted)  # nothing older can depend on them
+    # nothing older than x depends on it; a leaf does not tell, for an update renews its birth
+    results_only = bool(wanted) and all(x.fn is not None for x in wanted)
     for t in history(y, min(x.birth for x in wanted) if results_only else -1):
         g = found.pop(t)
         if type(g) is Patches or (type(g) is RowSparse and t.fn is not None):
             g = g.todense()
         if t.fn is None or t in wanted:
-            result[t] = g if type(g) in (Tensor, RowSparse) else np.asarray(g)
+            result[t] = plain(g)
             if t.fn is None:
                 continue
         for a, share in shares(t, g, create_graph):
@@ -171,11 +181,24 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
                 observer.backward(t, g, a, share)
             if a in found:
                 found[a] = found[a] + share  # never in place: a share may be somebody else's array
-            elif type(share) is np.ndarray and (a.fn is None or a in wanted) and (share is g or share.base is not None):
+            elif type(share) is np.ndarray and (a.fn is None or a in wanted) and is_shared(share, g, t):
                 found[a] = share.copy()  # what a user is handed shares memory with nothing
             else:
                 found[a] = share
-    return result if xs is None else [result[x] if x in result else np.zeros_like(x.data) for x in xs]
+    if xs is None:
+        return result
+    zeros = Tensor if create_graph else np.asarray
+    return [result[x] if x in result else zeros(np.zeros_like(x.data)) for x in xs]
+
+
+def plain(g: Any) -> Any:
+    """A gradient as users get it: an array also where NumPy made a scalar of it."""
+    return np.asarray(g) if isinstance(g, np.generic) else g
+
+
+def is_shared(share: np.ndarray, g: Any, t: Tensor) -> bool:
+    """Whether a share may be memory of something else: of g, of what it is a view of, of what a joint op keeps."""
+    return share is g or share.base is not None or TABLE[t.fn].joint  # type: ignore[index]
 
 
 def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
@@ -186,7 +209,7 @@ def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
     if value.shape != y.shape:
         raise ValueError(f"g has shape {value.shape} but the output {y.shape}: pass a gradient of the output's shape")
     if create_graph:
-        return g if type(g) is Tensor else Tensor(value)
+        return call(astype, (g, y.dtype)) if type(g) is Tensor else Tensor(value)
     return value
 
 
@@ -202,6 +225,9 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
         saved = {} if t.saved is None else {"saved": t.saved}
         together = derivatives(g, y, *args, **t.kwargs, **saved)
         together = together if type(together) is tuple else (together,)
+        if len(together) < max((i + 1 for i, a in enumerate(t.args) if type(a) is Tensor), default=0):
+            what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
+            raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
     for i, a in enumerate(t.args):
         if type(a) is Tensor:
             share = together[i] if row.joint else derivatives[i](g, y, *args, **t.kwargs)
@@ -215,29 +241,6 @@ def replay(t: Tensor, reference: Callable[..., Any], g: Any) -> Iterator[tuple[T
     leaves = [a for a in args if type(a) is Tensor]
     found = gradients(reference(*args, **t.kwargs), leaves, g, create_graph=True)
     yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
-
-
-def fit(share: Any, a: Tensor, t: Tensor, i: int) -> Any:
-    """Undo what a call did to the shape and dtype of its argument i: sum over the axes it stretched, and cast back."""
-    if not hasattr(share, "dtype"):
-        share = np.asarray(share, dtype=a.dtype)
-    if share.shape != a.data.shape:
-        n = len(share.shape)
-        before, after = right_aligned(a.shape, n), right_aligned(t.shape, n)
-        stretched = tuple(k for k in range(n) if share.shape[k] != before[k] or k < n - a.ndim)
-        if n < a.ndim or any(before[k] != 1 or after[k] != share.shape[k] for k in stretched):
-            what = (
-                f"the rule of `{name(t.fn)}` gave argument {i}, of shape {a.shape}, a gradient of shape {share.shape}"
-            )
-            axes = ", ".join(str(k) for k in stretched) or "none"
-            raise ValueError(f"{what}: give it the argument's shape (sum over axis {axes})")
-        share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
-    return share if share.dtype == a.data.dtype else share.astype(a.dtype)
-
-
-def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
-    """The last n entries of a shape, 1 where it has fewer: how broadcasting lines shapes up."""
-    return ((1,) * n + shape)[len(shape) :]
 
 
 def writable(t: Tensor) -> np.ndarray:

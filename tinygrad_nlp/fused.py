@@ -79,6 +79,7 @@ def d_softmax_cross_entropy(
     labels, weight, e, total = saved
     scale = np.ravel(g) * weight
     gradient = e * (scale / total)[:, None]
+    gradient[weight == 0] = 0
     gradient[np.arange(len(labels)), labels] -= scale
     return (gradient.reshape(logits.shape),)
 
@@ -106,7 +107,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     x, labels, kept = rows(logits), labels.ravel(), kept.ravel()
     first = x[0].real
     if (
-        first.min() >= 0
+        first.size > 1
+        and first.min() >= 0
         and abs(first.sum() - 1) < 1e-5
         and np.all(x.real >= 0)
         and np.all(abs(x.real.sum(1) - 1) < 1e-5)
@@ -120,7 +122,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     weight = kept.astype(x.real.dtype)
     if reduction == "mean":
         weight /= weight.dtype.type(np.count_nonzero(kept))
-    loss = (np.log(total) - picked) * weight
+    loss = np.where(kept, np.log(total) - picked, 0) * weight  # an ignored row may hold anything
     return Saved(loss.reshape(shape) if reduction == "none" else loss.sum(), (labels, weight, e, total))
 
 
@@ -173,7 +175,7 @@ def embedding_reference(table: Any, ids: Any) -> Any:
 
 def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
     """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
-    flat, g = np.ravel(ids), g.reshape(np.size(ids), table.shape[1])
+    flat, g = np.ravel(ids).astype(np.intp), g.reshape(np.size(ids), table.shape[1])
     return (add_rows(flat, g, len(table)) if table.size <= SMALL else RowSparse(flat, g.copy(), table.shape),)
 
 
@@ -202,6 +204,7 @@ def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
 
 def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any) -> Any:
     """A row of a bag of n gets g / n, once for each time it is there."""
+    ids = np.asarray(ids) if np.size(ids) else np.empty(0, np.intp)
     used = np.zeros(len(table), bool)
     used[ids] = True
     rows = np.flatnonzero(used)
@@ -224,7 +227,7 @@ def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
     if ids.ndim != 1 or offsets.ndim != 1 or (offsets.dtype.kind not in "iu"):
         what = f"ids {ids.shape} and offsets {offsets.shape} of {offsets.dtype}"
         raise TypeError(f"embedding_bag: {what}: both are flat arrays of integers")
-    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] > len(ids) or np.any(np.diff(offsets) < 0):
+    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] > len(ids) or np.any(offsets[1:] < offsets[:-1]):
         raise ValueError(
             f"embedding_bag: offsets must start at 0, never decrease and end by {len(ids)}, the number of ids"
         )

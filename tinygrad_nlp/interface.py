@@ -32,11 +32,11 @@ def method(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def infix(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, b: a._call(fn, (a, b))
+    return lambda a, b: a._call(fn, (a, np.asarray(b) if type(b) is list else b))
 
 
 def reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, b: a._call(fn, (b, a))
+    return lambda a, b: a._call(fn, (np.asarray(b) if type(b) is list else b, a))
 
 
 class NumPyInterface:
@@ -97,7 +97,7 @@ class NumPyInterface:
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
             raise TypeError(f"np.{name(ufunc)}.{method} has no derivative: use a function of the table, such as np.sum")
-        return self._dispatch(ufunc, args, kwargs)
+        return self._dispatch(ufunc, [np.asarray(a) if type(a) is list else a for a in args], kwargs)
 
     def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self._dispatch(fn, args, kwargs)

@@ -195,7 +195,7 @@ def clip_norm(model: Any, max_norm: float) -> float:
     Pascanu et al. 2013, "On the difficulty of training recurrent neural networks". Parameters as for an optimiser.
     Raises FloatingPointError, having scaled nothing, for a gradient with NaN or infinity, naming the parameter.
     """
-    in_range("max_norm", max_norm, 0, math.inf)
+    max_norm = math.inf if max_norm == math.inf else in_range("max_norm", max_norm, 0)
     with_gradient = {name: t for name, t in named_tensors(model).items() if t.grad is not None}
     total = 0.0
     for name, t in with_gradient.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .composites import count
+from .composites import axes_of, count
 from .engine import call
 from .rows import composite
 from .rules import contract
@@ -22,6 +22,8 @@ def matrix_transpose(x: Any) -> Any:
 
 @composite(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
+    if np.size(a) != np.size(b):
+        raise ValueError(f"vdot: {np.shape(a)} and {np.shape(b)} differ in size: give as many numbers on both sides")
     return np.sum(np.ravel(a) * np.ravel(b))
 
 
@@ -46,8 +48,8 @@ def outer(a: Any, b: Any) -> Any:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
-    ours = [int(i) % np.ndim(a) for i in np.atleast_1d(axes[0])]
-    theirs = [int(i) % np.ndim(b) for i in np.atleast_1d(axes[1])]
+    ours = list(axes_of(tuple(np.atleast_1d(axes[0]).tolist()), np.ndim(a)))
+    theirs = list(axes_of(tuple(np.atleast_1d(axes[1]).tolist()), np.ndim(b)))
     if [np.shape(a)[i] for i in ours] != [np.shape(b)[i] for i in theirs]:
         raise ValueError(f"tensordot: axes {ours} of {np.shape(a)} and {theirs} of {np.shape(b)} differ in size")
     left, right = np.moveaxis(a, ours, range(-len(ours), 0)), np.moveaxis(b, theirs, range(len(theirs)))
@@ -110,6 +112,8 @@ def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     specs = [spec.replace("...", "".join(free[len(free) - k :])) for spec, k in zip(specs, extra, strict=True)]
     if not arrow:
         out = "..." * ("..." in left) + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
+    if arrow and "..." not in out and max(extra) > 0:
+        raise ValueError(f"einsum {subscripts!r}: the output lacks the ellipsis: name it there, or sum its axes first")
     for spec, n in zip(specs, ndims, strict=True):
         if len(spec) != n:
             raise ValueError(f"einsum {subscripts!r}: {spec!r} has {len(spec)} letters for an operand of {n} axes")

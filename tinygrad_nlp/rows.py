@@ -21,6 +21,7 @@ import ast
 import functools
 import inspect
 import linecache
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -45,7 +46,7 @@ class Row:
     joint: bool = False
     positional: float = 0  # how many positional arguments the derivatives take
     keywords: frozenset[str] = frozenset()
-    strict: bool = False  # some positional argument has no derivative, so every call is checked
+    plain: float = math.inf  # calls with at most so many arguments, and no keywords, need no check
 
     def check(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Refuse at the call what backward could not do: unknown keywords, Tensors where there is no derivative."""
@@ -66,7 +67,8 @@ class Row:
         for key in kwargs:
             if key not in self.keywords:
                 known = ", ".join(sorted(self.keywords)) or "none"
-                raise TypeError(f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known}): leave it out")
+                remedy = "write a = a + t for a += t" if key == "out" else "leave it out"
+                raise TypeError(f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known}): {remedy}")
 
     def has_derivative(self, i: int) -> bool:
         """Whether argument i may be a Tensor."""
@@ -171,8 +173,8 @@ def _row(fn: Any, kind: str, forward: Any, derivatives: Sequence[Any], each: Any
     keywords = frozenset(p.name for parameters in written for p in parameters if p.kind is not p.VAR_POSITIONAL)
     if each is not None:
         return Row(fn, kind, forward, Each(each), None, False, np.inf, keywords)
-    strict = None in derivatives or positional > len(derivatives)
-    return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, strict)
+    plain = -1 if None in derivatives else len(derivatives)
+    return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, plain)
 
 
 def _on_arrays(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -34,7 +34,7 @@ rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
 rule(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
 rule(
     np.power,
-    lambda g, y, a, b: g * np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1)),
+    lambda g, y, a, b: g * b * np.where((a == 0) & (b == 0), 1, a) ** (b - 1),
     lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)),
 )
 rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
@@ -293,8 +293,8 @@ def relu(x: Any) -> Any:
 
 @op(lambda g, y, x: g * y * (1 - y))
 def sigmoid(x: Any) -> Any:
-    """The logistic function 1 / (1 + e⁻ˣ), by (1 + tanh(x/2)) / 2: it cannot overflow and is fast in float32."""
-    return 0.5 * np.tanh(0.5 * np.asarray(x)) + 0.5
+    """The logistic function 1 / (1 + e⁻ˣ), to full precision on both sides; of complex x too, for complex steps."""
+    return 1 / (1 + np.exp(-x)) if np.iscomplexobj(x) else special.expit(x)
 
 
 @op(lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
@@ -323,7 +323,9 @@ def d_logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, *, keepdims: bool = Fals
 def logsumexp(x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
     """log Σ exp(x) along an axis (None: all), shifted by the largest x so that nothing overflows."""
     top = np.max(x, axis=axis, keepdims=True)
-    y = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # of −inf alone the result is −inf
+        y = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
     return y if keepdims else np.squeeze(y, axis)
 
 

@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .files import FileError, read_tree, write_text, write_tree
+from .tree import branches
 
 FORMAT = 1
 
@@ -84,12 +85,17 @@ class Run:
         for name, part in parts.items():
             if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
                 raise TypeError(f"{name}={part!r} has no state_dict() and load_state_dict(): put it in keep or config")
+            for path, rng in generators_in(part, name):
+                if not any(rng is known for known in (generators or {}).values()):
+                    what = f"{path} is a random generator that the checkpoint would not hold"
+                    raise TypeError(f"{what}: put it in generators= too, or resuming would not be exact")
         self.folder, self.log_file = Path(folder), Path(folder) / "log.jsonl"
         self.config = json.loads(json.dumps(dict(config or {})))
         self.hashes, self.generators, self.keep = dict(hashes or {}), dict(generators or {}), dict(keep or {})
         self.parts, self.quiet, self.save_seconds = parts, quiet, save_seconds
         self.done, self.step, self.seconds, self.began = 0, -1, 0.0, 0.0
         self.progress: Any = None
+        self.inside = False  # a step that has begun and not ended
         make_folder(self.folder)
         if resume:
             self.load()
@@ -111,9 +117,9 @@ class Run:
         bar = progress(self.folder.name, self.done, n, self.quiet)
         with noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
             while self.done < n:
-                self.step = self.done
+                self.step, self.inside = self.done, True
                 yield self.step
-                self.done += 1
+                self.done, self.inside = self.done + 1, False
                 self.progress.update()
                 if interrupt.noticed:
                     break
@@ -158,6 +164,8 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint of everything that the next step depends on, and delete all but the last two."""
+        if self.inside:
+            raise RuntimeError("save() within a step would save half of it: call it after the loop")
         checkpoint = {
             "format": FORMAT,
             "config": self.config,
@@ -215,6 +223,15 @@ class Run:
             raise RunError(f"{path} does not fit: {error}: start again without resuming") from error
 
 
+def generators_in(tree: Any, name: str) -> Iterator[tuple[str, np.random.Generator]]:
+    """Every random generator that a Module or a tree holds, such as that of a Dropout, with its dotted name."""
+    for key, branch in (branches(tree) or {}).items():
+        if isinstance(branch, np.random.Generator):
+            yield f"{name}.{key}", branch
+        else:
+            yield from generators_in(branch, f"{name}.{key}")
+
+
 ABSENT = "(absent)"
 
 
@@ -227,7 +244,7 @@ def differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in {**then, **now}:
             yield from differences(then.get(key, ABSENT), now.get(key, ABSENT), f"{name}.{key}" if name else key)
-    elif then != now:
+    elif then != now and (then == then or now == now):  # NaN is NaN
         yield f"{name} was {then!r} and is {now!r}"
 
 

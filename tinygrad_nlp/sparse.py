@@ -75,6 +75,9 @@ class RowSparse:
 
     __rmul__ = __mul__
 
+    def __rsub__(self, other: Any) -> Any:
+        return other + self * -1.0  # W.data - rate * W.grad
+
     def astype(self, dtype: Any) -> RowSparse:
         """The same gradient in another float dtype."""
         return RowSparse(self.rows, self.values.astype(dtype), self.shape, self.unique)
@@ -113,10 +116,10 @@ class Patches:
         return dense
 
     def __add__(self, other: Any) -> Any:
-        if isinstance(other, Patches):
-            self.parts.extend(other.parts)  # in place: it lives only between the uses of x and x itself
-            return self
-        return self.todense() + (other.todense() if isinstance(other, RowSparse) else other)
+        other = other.todense() if isinstance(other, RowSparse) else other
+        parts = other.parts if isinstance(other, Patches) else [(..., other)]
+        self.parts.extend(parts)  # in place: it lives only between the uses of x and x itself
+        return self
 
     __radd__ = __add__
 

@@ -104,10 +104,11 @@ def jacobian(f: Function, argnum: Argnum = 0) -> Function:
 
         def derivative(y: Tensor) -> Any:
             unit = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-            rows = [dict(named_leaves(pulled(y, variables, g, again))) for g in unit]
+            xs = [x for _, x in named_leaves(variables)]
+            rows = [[finished(d, again) for d in gradients(y, xs, g, create_graph=again)] for g in unit]
             whole = {}
-            for path, x in named_leaves(variables):
-                stacked = np.stack([row[path] for row in rows]) if rows else np.zeros(0, x.dtype)
+            for i, x in enumerate(xs):
+                stacked = np.stack([row[i] for row in rows]) if rows else np.zeros(0, x.dtype)
                 whole[x] = finished(np.reshape(stacked, y.shape + x.shape), again)
             return map_leaves(whole.__getitem__, variables)
 

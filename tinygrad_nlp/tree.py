@@ -27,39 +27,37 @@ def branches(tree: Any) -> dict[Any, Any] | None:
 def named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every Tensor and array with its dotted name, such as "layers.0.W", in order; one that is shared comes at its
     first name."""
-    seen: set[int] = set()
+    return _walk(tree, prefix, set())
 
-    def walk(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(tree, (Tensor, np.ndarray)):
-            if id(tree) not in seen:
-                seen.add(id(tree))
-                yield prefix, tree
-            return
-        for key, branch in (branches(tree) or {}).items():
-            yield from walk(branch, f"{prefix}.{key}" if prefix else str(key))
 
-    return walk(tree, prefix)
+def _walk(tree: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, (Tensor, np.ndarray)):
+        if id(tree) not in seen:
+            seen.add(id(tree))
+            yield prefix, tree
+        return
+    for key, branch in (branches(tree) or {}).items():
+        yield from _walk(branch, f"{prefix}.{key}" if prefix else str(key), seen)
 
 
 def map_leaves(change: Callable[[Any], Any], tree: Any) -> Any:
     """The same tree with each Tensor and array replaced by change(leaf); shared leaves stay shared."""
-    changed: dict[int, Any] = {}
+    return _map(change, tree, {})
 
-    def walk(tree: Any) -> Any:
-        if isinstance(tree, (Tensor, np.ndarray)):
-            if id(tree) not in changed:
-                changed[id(tree)] = change(tree)
-            return changed[id(tree)]
-        found = branches(tree)
-        if found is None:
-            return tree
-        rebuilt = {key: walk(branch) for key, branch in found.items()}
-        if isinstance(tree, dict):
-            return type(tree)(rebuilt)
-        if isinstance(tree, (list, tuple)):
-            return type(tree)(*rebuilt.values()) if hasattr(tree, "_fields") else type(tree)(rebuilt.values())
-        twin = copy.copy(tree)
-        vars(twin).update(rebuilt)
-        return twin
 
-    return walk(tree)
+def _map(change: Callable[[Any], Any], tree: Any, changed: dict[int, Any]) -> Any:
+    if isinstance(tree, (Tensor, np.ndarray)):
+        if id(tree) not in changed:
+            changed[id(tree)] = change(tree)
+        return changed[id(tree)]
+    found = branches(tree)
+    if found is None:
+        return tree
+    rebuilt = {key: _map(change, branch, changed) for key, branch in found.items()}
+    if isinstance(tree, dict):
+        return type(tree)(rebuilt)
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(*rebuilt.values()) if hasattr(tree, "_fields") else type(tree)(rebuilt.values())
+    twin = copy.copy(tree)
+    vars(twin).update(rebuilt)
+    return twin

@@ -1,0 +1,35 @@
+"""The one place where broadcasting and dtype promotion are undone, for every rule of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .interface import name
+
+
+def fit(share: Any, a: Any, t: Any, i: int) -> Any:
+    """Undo what a call did to the shape and dtype of its argument i: sum over the axes it stretched, and cast back."""
+    if not hasattr(share, "dtype"):
+        share = np.asarray(share)
+    if share.dtype.kind not in "fiub":
+        what = f"the rule of `{name(t.fn)}` gave argument {i} a gradient of {share.dtype}"
+        raise TypeError(f"{what}: return an array of real numbers")
+    if share.shape != a.data.shape:
+        n = len(share.shape)
+        before, after = right_aligned(a.shape, n), right_aligned(t.shape, n)
+        stretched = tuple(k for k in range(n) if share.shape[k] != before[k] or k < n - a.ndim)
+        if n < a.ndim or any(before[k] != 1 or after[k] != share.shape[k] for k in stretched):
+            what = (
+                f"the rule of `{name(t.fn)}` gave argument {i}, of shape {a.shape}, a gradient of shape {share.shape}"
+            )
+            axes = ", ".join(str(k) for k in stretched) or "none"
+            raise ValueError(f"{what}: give it the argument's shape (sum over axis {axes})")
+        share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
+    return share if share.dtype == a.data.dtype else share.astype(a.dtype)
+
+
+def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """The last n entries of a shape, 1 where it has fewer: how broadcasting lines shapes up."""
+    return ((1,) * n + shape)[len(shape) :]
