@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
+from numpy import ndarray
 
 from .interface import NumPyInterface, astype, name
 from .sparse import Patches, RowSparse
@@ -26,6 +27,7 @@ from .unbroadcast import fit
 TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (rows.py says what that is); rules.py and fused.py fill it
 births = itertools.count()
 by_birth = operator.attrgetter("birth")
+new = object.__new__
 
 
 @final
@@ -111,12 +113,12 @@ def call(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] = {
     if kwargs or len(args) > row.plain:
         row.check(args, kwargs)
     value = row.forward(*[a.data if type(a) is Tensor else a for a in args], **kwargs)
-    t = Tensor.__new__(Tensor)
+    t = new(Tensor)
     t.saved = None
     if type(value) is Saved:
         value, t.saved = value
-    if type(value) is not np.ndarray:
-        if isinstance(value, np.ndarray):
+    if type(value) is not ndarray:
+        if isinstance(value, ndarray):
             raise TypeError(f"`{name(fn)}` met a {type(value).__name__}, whose * is not NumPy's: pass np.asarray(a)")
         value = np.asarray(value)
     if value.dtype.char not in "fd":
@@ -181,7 +183,7 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
                 observer.backward(t, g, a, share)
             if a in found:
                 found[a] = found[a] + share  # never in place: a share may be somebody else's array
-            elif type(share) is np.ndarray and (a.fn is None or a in wanted) and is_shared(share, g, t):
+            elif (a.fn is None or a in wanted) and type(share) is ndarray and is_shared(share, g, t):
                 found[a] = share.copy()  # what a user is handed shares memory with nothing
             else:
                 found[a] = share
@@ -220,8 +222,8 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
         yield from replay(t, row.reference, g)
         return
     y, args = (t, t.args) if create_graph else (t.data, [a.data if type(a) is Tensor else a for a in t.args])
-    derivatives = row.derivatives
-    if row.joint:  # one function for all arguments, which share its work
+    derivatives, joint = row.derivatives, row.joint
+    if joint:  # one function for all arguments, which share its work
         saved = {} if t.saved is None else {"saved": t.saved}
         together = derivatives(g, y, *args, **t.kwargs, **saved)
         together = together if type(together) is tuple else (together,)
@@ -230,8 +232,8 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
             raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
     for i, a in enumerate(t.args):
         if type(a) is Tensor:
-            share = together[i] if row.joint else derivatives[i](g, y, *args, **t.kwargs)
-            fits = type(share) is np.ndarray and share.shape == a.data.shape and share.dtype == a.data.dtype
+            share = together[i] if joint else derivatives[i](g, y, *args, **t.kwargs)
+            fits = type(share) is ndarray and share.shape == a.data.shape and share.dtype == a.data.dtype
             yield a, share if fits else fit(share, a, t, i)
 
 
