@@ -383,3 +383,10 @@ def test_lists_are_constants_in_operators() -> None:
     x = T([2.0, 3.0])
     np.testing.assert_allclose(gradients(np.sum(x ** [0, 2]), [x]), [[0.0, 6.0]])
     np.testing.assert_allclose(gradients(np.sum([1.0, 2.0] * x), [x]), [[1.0, 2.0]])
+
+
+def test_gradient_descent_by_hand_on_a_looked_up_table() -> None:
+    table = T(np.zeros((70_000, 2)))
+    embedding(table, np.array([1, 1])).sum().backward()
+    after = table.data - 0.5 * table.grad
+    np.testing.assert_array_equal(after[:3], [[0, 0], [-1, -1], [0, 0]])
