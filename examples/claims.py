@@ -263,14 +263,18 @@ def sentiment_rows(results: Results, f: Figures, row: Any) -> None:
     ):
         gain, low, high = (f[f"gain.{name}.over.{other}.seeds{end}"] for end in ("", ".low", ".high"))
         significant = low > 0 or high < 0
-        judged = significant and gain > 0 if expected else not significant or abs(gain) < SLIGHT
-        row("0.h", claim, None, f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] {more}", yes(judged))
+        if expected:
+            judged = yes(significant and gain > 0)
+        else:  # the claim has two halves
+            judged = ("fails", "in part", "holds")[(abs(gain) < SLIGHT) + (not significant)]
+        row("0.h", claim, None, f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] {more}", judged)
     models = judges(results)
     for name in results["linear-0"]["p"]:
         truth = bool(results["linear-0"]["reviews"][name]["label"])
         wrong = sum((run["p"][name] > 0.5) != truth for run in models.values())
         ours = f"by {wrong} of our {len(models)} models"
-        row("0.j", f"{name} is misclassified", "misclassified", ours, yes(wrong > 0, "confirmed", "right"))
+        judged = "right" if wrong == 0 else "confirmed" if wrong > len(models) / 2 else "mixed"
+        row("0.j", f"{name} is misclassified", "misclassified", ours, judged)
 
 
 KINDS = {"frozen": "frozen vectors", "trained": "trained vectors", "bigrams": "with hashed bigrams"}

@@ -58,7 +58,8 @@ def vectors(results: Results, f: Figures) -> Section:
         "held-out training reviews, the test set is for this report; frozen vectors come from: "
         f"{results['vectors']['source']}.",
         "Vectors that are trained on the task are worth more than frozen ones, and bigrams of words more again. "
-        f"Dropping half of the words {'helps' if helps else 'does not help'} frozen vectors.",
+        f"Dropping half of the words {'helps' if helps else 'does not help'} frozen vectors. That trained vectors are "
+        "averaged over distinct words, and the window of the frozen ones, were decided with test figures in view.",
         table("Test accuracy", ["vectors", *HEAD], [[label, *accuracies(f, name)] for name, label in kinds.items()]),
         table(
             "By word dropout, frozen vectors",
