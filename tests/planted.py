@@ -162,19 +162,31 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
 
 # (function, source, source instead, what is wrong): in ops differentiated by hand, composites, and the helpers of rules
 SOURCES: list[tuple[Any, Any, str, str, str]] = [
-    (tg.softmax_cross_entropy, fused.d_softmax_cross_entropy, "np.ravel(g) * weight", "weight", "upstream ignored"),
-    (tg.softmax_cross_entropy, fused.d_softmax_cross_entropy, "-= scale", "-= 0", "the label forgotten"),
+    (tg.softmax_cross_entropy, fused.d_softmax_cross_entropy, "saved *= g.reshape(-1, 1)", "pass", "upstream ignored"),
+    (
+        tg.softmax_cross_entropy,
+        engine.TABLE[tg.softmax_cross_entropy].forward,
+        "e[n, labels] -= weight",
+        "pass",
+        "the label forgotten",
+    ),
     (tg.rnn, recurrent.d_rnn, "np.square(y)", "y + 0.0", "not squared"),
     (tg.rnn, recurrent.d_rnn, "dh += g_before", "pass", "an output's own gradient lost"),
     (tg.rnn, recurrent.d_rnn, "saved[:-1]", "saved[1:]", "the state after, not before"),
     (tg.rnn, recurrent.d_rnn, "g[-1].copy()", "g[-1]", "the upstream gradient written to"),
     (tg.gru, recurrent.d_gru, "dh *= z_t", "pass", "the carried state's gate"),
-    (tg.gru, recurrent.d_gru, "dz *= states[:-1] - n", "dz *= n - states[:-1]", "sign of a gate"),
+    (tg.gru, recurrent.d_gru, "states[:-1] - n)", "n - states[:-1])", "sign of a gate"),
     (tg.gru, recurrent.d_gru, "np.subtract(rz, drz, drz)", "drz[...] = rz", "a gate's own derivative"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc *= f_t", "pass", "the forget gate"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc += gc_t", "pass", "the gradient of the cells"),
     (tg.embedding, sparse.add_rows, "one_hot @ values", "one_hot @ values / 2", "factor 1/2"),
-    (tg.embedding_bag, fused.bags, "np.maximum(lengths, 1)", "np.maximum(lengths, 2)", "length of a bag of one"),
+    (
+        tg.embedding_bag,
+        engine.TABLE[tg.embedding_bag].forward,
+        "np.maximum(lengths, 1)",
+        "np.maximum(lengths, 2)",
+        "length of a bag of one",
+    ),
     (
         interface.getitem,
         sparse.scatter_values,
@@ -214,9 +226,9 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     (tg.embedding, fused.d_embedding, "g.copy()", "g", "two tables share memory"),
     (
         tg.softmax_cross_entropy,
-        fused.softmax_cross_entropy_reference,
-        "int(kept.sum())",
-        "kept.sum()",
+        fused.checked_labels,
+        "logits.dtype.type(count if reduction == 'mean' else 1)",
+        "(count if reduction == 'mean' else 1)",
         "float32 lost in the reference",
     ),
 ]
@@ -266,11 +278,17 @@ ENGINE: list[tuple[Any, str, str, str]] = [
     (engine.replay, "create_graph=True", "create_graph=False", "second order lost in fused ops"),
     (engine.call, "value.setflags(write=False)", "pass", "intermediates can be edited"),
     (engine.call, "t.saved = None", "t.saved = t", "every node a reference cycle"),
+    (
+        engine.shares,
+        "keywords, t.saved = (keywords | {'saved': saved}, spent)",
+        "keywords = keywords | {'saved': saved}",
+        "buffers that a derivative wrote to are used again",
+    ),
     (engine.writable, "t.birth = next(births)", "pass", "stale graphs accepted"),
     (
         engine.Tensor.__init__,
-        "data = np.array(array)",
-        "data = np.asarray(array)",
+        "data = np.array(array, order='C')",
+        "data = np.asarray(array, order='C')",
         "the caller's array is the Tensor's",
     ),
     (

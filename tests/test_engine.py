@@ -117,6 +117,18 @@ def test_gradients_of_two_tables_share_no_memory() -> None:
     assert type(found[a]) is RowSparse and not np.shares_memory(found[a].values, found[b].values)
 
 
+def test_a_graph_can_be_walked_again() -> None:
+    """Derivatives write into what the forward pass has saved; asked again, the call is run again."""
+    rng = np.random.default_rng(3)
+    x, labels = Tensor(rng.standard_normal((3, 4))), np.array([0, 3, 1])
+    loss = softmax_cross_entropy(x, labels)
+    one, two, three = (gradients(loss, [x], np.array(2.0))[0] for _ in range(3))
+    assert np.array_equal(one, two) and np.array_equal(two, three)
+    e = np.exp(x.data - x.data.max(1, keepdims=True))
+    np.testing.assert_allclose(one, 2 / 3 * (e / e.sum(1, keepdims=True) - np.eye(4)[labels]), rtol=1e-12, atol=1e-15)
+    assert not any(np.may_share_memory(a, b) for a, b in [(one, two), (two, three), (one, three)])
+
+
 def test_diamonds_and_long_ways_round() -> None:
     """A node reached both directly and by a long detour waits for all its contributions."""
     x = Tensor(2.0)

@@ -47,7 +47,7 @@ class Tensor(NumPyInterface):
     __slots__ = ("__weakref__", "args", "birth", "data", "fn", "grad", "kwargs", "saved")
 
     def __init__(self, array: Any) -> None:
-        data = np.array(array)
+        data = np.array(array, order="C")
         if data.dtype not in (np.float32, np.float64):
             remedy = "ids, masks and labels stay arrays; numbers: np.asarray(a).astype(float)"
             raise TypeError(f"a Tensor holds float32 or float64, not {data.dtype} (shape {data.shape}): {remedy}")
@@ -78,7 +78,11 @@ class Tensor(NumPyInterface):
 
 
 class Saved(NamedTuple):
-    """What the forward pass of an op returns when its derivative needs more than the output: y and anything else."""
+    """What the forward pass of an op returns when its derivative needs more than the output: y and anything else.
+
+    The derivative gets `saved` for its own, to write into: no second set of buffers is wanted on the way back. Asked
+    again, the call is run again.
+    """
 
     y: Any
     saved: Any
@@ -92,6 +96,7 @@ class Observer(Protocol):
 
 
 observer: Observer | None = None
+spent = object()  # what is saved once a derivative has had it
 
 
 def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -207,7 +212,7 @@ def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
     """The gradient of the output, checked, of its dtype and our own: one for a single number."""
     if g is None and y.size != 1:
         raise ValueError(f"the output has shape {y.shape}, not one number: take its .sum(), or pass its gradient as g=")
-    value = np.ones_like(y.data) if g is None else np.array(g.data if type(g) is Tensor else g, dtype=y.dtype)
+    value = np.ones(y.shape, y.dtype) if g is None else np.array(g.data if type(g) is Tensor else g, dtype=y.dtype)
     if value.shape != y.shape:
         raise ValueError(f"g has shape {value.shape} but the output {y.shape}: pass a gradient of the output's shape")
     if create_graph:
@@ -224,14 +229,17 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
     y, args = (t, t.args) if create_graph else (t.data, [a.data if type(a) is Tensor else a for a in t.args])
     derivatives, joint = row.derivatives, row.joint
     if joint:  # one function for all arguments, which share its work
-        saved = {} if t.saved is None else {"saved": t.saved}
-        together = derivatives(g, y, *args, **t.kwargs, **saved)
+        keywords = t.kwargs
+        if t.saved is not None:
+            saved = row.forward(*args, **keywords).saved if t.saved is spent else t.saved
+            keywords, t.saved = keywords | {"saved": saved}, spent
+        together = derivatives(g, y, *args, **keywords)
         together = together if type(together) is tuple else (together,)
-        if len(together) < max((i + 1 for i, a in enumerate(t.args) if type(a) is Tensor), default=0):
-            what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
-            raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
     for i, a in enumerate(t.args):
         if type(a) is Tensor:
+            if joint and i >= len(together):
+                what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
+                raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
             share = together[i] if joint else derivatives[i](g, y, *args, **t.kwargs)
             fits = type(share) is ndarray and share.shape == a.data.shape and share.dtype == a.data.dtype
             yield a, share if fits else fit(share, a, t, i)
@@ -252,8 +260,8 @@ def writable(t: Tensor) -> np.ndarray:
     """
     if t.fn is not None:
         raise TypeError(f"only leaves can be written to: `{name(t.fn)}` made this Tensor of shape {t.shape}")
-    t.data.flags.writeable = True
+    t.data.setflags(write=True)
     view = t.data.view()
-    t.data.flags.writeable = False
+    t.data.setflags(write=False)
     t.birth = next(births)
     return view

@@ -49,10 +49,8 @@ def affine(x: Any, W: Any, b: Any) -> Any:
     Raises ValueError where the shapes do not fit, b included: a bias that broadcasts by accident is an error; TypeError
     for mixed dtypes.
     """
-    if np.ndim(W) != 2 or np.ndim(x) == 0 or x.shape[-1] != W.shape[0] or np.shape(b) != (W.shape[1],):
-        raise ValueError(
-            f"affine: x {np.shape(x)}, W {np.shape(W)}, b {np.shape(b)} do not fit: (..., D), (D, K), (K,)"
-        )
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[0] or b.shape != W.shape[1:]:
+        raise ValueError(f"affine: x {x.shape}, W {W.shape}, b {b.shape} do not fit: (..., D), (D, K), (K,)")
     y = np.empty((math.prod(x.shape[:-1]), W.shape[1]), one_dtype("affine", x, W, b))
     np.matmul(rows(x), W, out=y)
     y += b
@@ -66,22 +64,19 @@ def softmax_cross_entropy_reference(
     logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean"
 ) -> Any:
     """−log softmax(x)ₖ = log Σⱼ exp(xⱼ) − xₖ for label k."""
-    labels, kept = checked_labels(logits, labels, ignore_index)
+    labels, weight = checked_labels(logits, labels, ignore_index, reduction)
     loss = logsumexp(logits) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
-    loss = np.where(kept, loss, 0)
-    return loss if reduction == "none" else np.sum(loss) / (int(kept.sum()) if reduction == "mean" else 1)
+    loss = np.where(weight == 0, 0, loss) * weight
+    return loss if reduction == "none" else np.sum(loss)
 
 
 def d_softmax_cross_entropy(
     g: Any, y: Any, logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean", *, saved: Any
 ) -> Any:
-    """ŷ − y: the probabilities, less one at the label."""
-    labels, weight, e, total = saved
-    scale = np.ravel(g) * weight
-    gradient = e * (scale / total)[:, None]
-    gradient[weight == 0] = 0
-    gradient[np.arange(len(labels)), labels] -= scale
-    return (gradient.reshape(logits.shape),)
+    """ŷ − y, the probabilities, less one at the label, is what the forward pass has saved."""
+    if reduction == "none" or g != 1:
+        saved *= g.reshape(-1, 1)
+    return (saved.reshape(logits.shape),)
 
 
 @op(d_softmax_cross_entropy, reference=softmax_cross_entropy_reference)
@@ -102,54 +97,58 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     """
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"softmax_cross_entropy: reduction {reduction!r} is none of 'mean', 'sum', 'none'")
-    shape = np.shape(labels)
-    labels, kept = checked_labels(logits, labels, ignore_index)
-    x, labels, kept = rows(logits), labels.ravel(), kept.ravel()
-    first = x[0].real
+    labels, weight = checked_labels(logits, labels, ignore_index, reduction)
+    shape, x, labels = labels.shape, rows(logits), labels.ravel()
+    n, top = np.arange(len(labels)), x.real.max(axis=1, keepdims=True)
     if (
-        first.size > 1
-        and first.min() >= 0
-        and abs(first.sum() - 1) < 1e-5
+        0 < top[0, 0] <= 1
+        and x.shape[1] > 1
+        and x[0].real.min() >= 0
         and np.all(x.real >= 0)
         and np.all(abs(x.real.sum(1) - 1) < 1e-5)
     ):
         remedy = "pass the values before softmax"
         warnings.warn(f"softmax_cross_entropy: logits {logits.shape} are probabilities already: {remedy}", stacklevel=4)
-    e = x - x.real.max(axis=1, keepdims=True)
-    picked = e[np.arange(len(labels)), labels]
+    e = x - top
+    if ignore_index is not None:
+        weight = np.ravel(weight)
+        e[weight == 0] = 0  # an ignored row may hold anything
+    picked = e[n, labels]
     np.exp(e, out=e)
     total = e.sum(axis=1)
-    weight = kept.astype(x.real.dtype)
-    if reduction == "mean":
-        weight /= weight.dtype.type(np.count_nonzero(kept))
-    loss = np.where(kept, np.log(total) - picked, 0) * weight  # an ignored row may hold anything
-    return Saved(loss.reshape(shape) if reduction == "none" else loss.sum(), (labels, weight, e, total))
+    loss = (np.log(total) - picked) * weight
+    e *= (weight / total)[:, None]
+    e[n, labels] -= weight  # ŷ − y, in the memory of the exponentials
+    return Saved(loss.reshape(shape) if reduction == "none" else loss.sum(), e)
 
 
-def checked_labels(logits: Any, labels: Any, ignore_index: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as an array with 0 where ignored, and which are kept."""
+def checked_labels(logits: Any, labels: Any, ignore_index: int | None, reduction: str) -> tuple[np.ndarray, Any]:
+    """Labels as an array with 0 where ignored, and what each weighs in the result: 1 or 1 / their number, 0 where
+    ignored."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"softmax_cross_entropy: labels are {labels.dtype}, not integers: class numbers, not one-hot rows"
         )
-    if np.ndim(logits) == 0 or labels.shape != logits.shape[:-1]:
+    if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
         raise ValueError(
-            f"softmax_cross_entropy: logits {np.shape(logits)} want labels {np.shape(logits)[:-1]}, not {labels.shape}"
+            f"softmax_cross_entropy: logits {logits.shape} want labels {logits.shape[:-1]}, not {labels.shape}"
         )
-    kept = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
-    if not kept.any():
+    kept: Any = True if ignore_index is None else labels != ignore_index
+    count = labels.size if ignore_index is None else np.count_nonzero(kept)
+    if not count:
         raise ValueError(
             f"softmax_cross_entropy: no label of {labels.shape} is left to average: the batch is empty or ignored"
         )
-    labels = np.where(kept, labels, 0) if ignore_index is not None else labels
+    if ignore_index is not None:
+        labels = np.where(kept, labels, 0)
     check_range("softmax_cross_entropy: label", labels, logits.shape[-1])
-    return labels, kept
+    return labels, kept / logits.dtype.type(count if reduction == "mean" else 1)
 
 
 def check_range(what: str, numbers: np.ndarray, size: int) -> None:
     """Refuse integers outside [0, size), naming the first; negative ones too: −1 never means the last."""
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() < size):
+    if numbers.size and numbers.astype(np.uintp).max() >= size:  # a negative one, as unsigned, is larger than any size
         where = np.unravel_index(np.flatnonzero((numbers < 0) | (numbers >= size))[0], numbers.shape)
         at = ", ".join(str(int(i)) for i in where)
         raise ValueError(f"{what} {numbers[where]} at position ({at}) is outside [0, {size})")
@@ -186,15 +185,7 @@ def embedding(table: Any, ids: Any) -> Any:
     The gradient of a large table is a RowSparse, of a small one an array. Raises TypeError for ids that are no
     integers, ValueError for one outside [0, V).
     """
-    return np.take(table, checked_ids("embedding", table, ids), axis=0)
-
-
-def bags(ids: np.ndarray, offsets: np.ndarray, n: int, dtype: Any) -> scipy.sparse.csr_array:
-    """The matrix (B, n) whose product with a table of n rows is the mean of each bag's rows."""
-    bounds = np.append(offsets, len(ids))
-    lengths = np.diff(bounds)
-    weights = np.repeat((1 / np.maximum(lengths, 1)).astype(dtype), lengths)
-    return scipy.sparse.csr_array((weights, ids, bounds), (len(offsets), n))
+    return table.take(checked_ids("embedding", table, ids), 0)
 
 
 def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
@@ -202,15 +193,15 @@ def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
     return np.stack(means)
 
 
-def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any) -> Any:
-    """A row of a bag of n gets g / n, once for each time it is there."""
-    ids = np.asarray(ids) if np.size(ids) else np.empty(0, np.intp)
+def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any, *, saved: Any) -> Any:
+    """A row of a bag of n gets g / n, once for each time it is there: Aᵀ g, of A only the columns in use."""
     used = np.zeros(len(table), bool)
-    used[ids] = True
+    used[saved.indices] = True
     rows = np.flatnonzero(used)
     place = np.empty(len(table), np.int32)
     place[rows] = np.arange(len(rows))
-    gradient = RowSparse(rows, bags(place[ids], offsets, len(rows), g.dtype).T @ g, table.shape, unique=True)
+    A = scipy.sparse.csr_array((saved.data, place[saved.indices], saved.indptr), (len(g), len(rows)))
+    gradient = RowSparse(rows, A.T @ g, table.shape, unique=True)
     return (gradient.todense() if table.size <= SMALL else gradient,)
 
 
@@ -227,8 +218,12 @@ def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
     if ids.ndim != 1 or offsets.ndim != 1 or (offsets.dtype.kind not in "iu"):
         what = f"ids {ids.shape} and offsets {offsets.shape} of {offsets.dtype}"
         raise TypeError(f"embedding_bag: {what}: both are flat arrays of integers")
-    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] > len(ids) or np.any(offsets[1:] < offsets[:-1]):
+    bounds = np.append(offsets, len(ids))
+    lengths = np.diff(bounds)
+    if len(offsets) == 0 or offsets[0] != 0 or lengths.min() < 0:
         raise ValueError(
             f"embedding_bag: offsets must start at 0, never decrease and end by {len(ids)}, the number of ids"
         )
-    return np.asarray(bags(ids, offsets, len(table), table.dtype) @ table)
+    weights = np.repeat((1 / np.maximum(lengths, 1)).astype(table.dtype), lengths)
+    A = scipy.sparse.csr_array((weights, ids, bounds), (len(offsets), len(table)))  # the means are A table
+    return Saved(np.asarray(A @ table), A)

@@ -128,9 +128,9 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
     """Decorate a function of arrays with its derivative by hand, so that it works on Tensors too.
 
     Derivatives are as in rule(), one an argument. Beside a reference, a single one may serve all arguments: it
-    returns a tuple of gradients, runs on arrays only, may write into buffers of its own, and gets saved= where the
-    function returned Saved(y, saved). Higher orders replay the reference, which takes the same arguments and is
-    written in functions of the table. Raises TypeError without a derivative.
+    returns a tuple of gradients, runs on arrays only, may write into buffers of its own, and where the function
+    returned Saved(y, saved) gets saved= for one of these. Higher orders replay the reference, which takes the same
+    arguments and is written in functions of the table. Raises TypeError without a derivative.
 
     >>> @op(lambda g, y, x: (g * 2 * x,), reference=lambda x: x * x)
     ... def squared(x):
