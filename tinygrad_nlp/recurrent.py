@@ -30,10 +30,12 @@ def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
 def one_dtype(op: str, *arrays: Any) -> Any:
     """The dtype that all arrays have; float32 among float64 is an error (complex is not: it comes from complex
     steps)."""
-    floats = {a.dtype for a in arrays if a.dtype.kind != "c"}
+    dtypes = {a.dtype for a in arrays}
+    if len(dtypes) == 1:
+        return dtypes.pop()
+    floats = sorted(str(dtype) for dtype in dtypes if dtype.kind != "c")
     if len(floats) > 1:
-        names = " and ".join(sorted(map(str, floats)))
-        raise TypeError(f"{op}: {names} mixed: bring all arguments to one dtype with astype")
+        raise TypeError(f"{op}: {' and '.join(floats)} mixed: bring all arguments to one dtype with astype")
     return np.result_type(*arrays)
 
 
@@ -103,16 +105,18 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     """From h' = (1 − z) n + z h, with a = h W: δn = δh' (1 − z)(1 − n²), δr = δn aₙ r(1 − r), δz = δh' (h − n) z(1 −
     z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
     all steps at once."""
-    states, rz, n, a_n = saved
+    states, gates, rz, n, a_n = saved
     H = W.shape[0]
     r, z = rz[..., :H], rz[..., H:]
-    drz, dn, dn_r = rz * rz, n * n, np.empty_like(n)
+    drz, dn = rz * rz, states[:-1] - n
     np.subtract(rz, drz, drz)
     dr, dz = drz[..., :H], drz[..., H:]
     dr *= a_n
-    dz *= states[:-1] - n
+    dz *= dn
+    np.multiply(n, n, dn)
     np.subtract(1, dn, dn)
-    dn *= 1 - z
+    dn *= np.subtract(1, z, n)
+    dn_r = a_n  # from here on, its memory
     W_rz, W_n = np.ascontiguousarray(W[:, : 2 * H].T), np.ascontiguousarray(W[:, 2 * H :].T)
     dh, through = np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
     steps = zip(g[::-1], dr[::-1], dz[::-1], drz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
@@ -128,7 +132,8 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
         dn_r_t.dot(W_n, through)
         dh += through
     dW = np.concatenate([flat_product(states[:-1], drz), flat_product(states[:-1], dn_r)], axis=1)
-    return np.concatenate([drz, dn], axis=2), dh, dW
+    gates[..., : 2 * H], gates[..., 2 * H :] = drz, dn
+    return gates, dh, dW
 
 
 @op(d_gru, reference=gru_reference)
@@ -143,16 +148,19 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, a_n, product = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, H), dtype)
     states[0] = h0
-    rz, n = x[..., : 2 * H].astype(dtype, "C"), x[..., 2 * H :].astype(dtype, "C")
-    rz *= 0.5  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
+    gates, half = np.empty((T, B, 3 * H), dtype), np.full((B, 2 * H), 0.5, x.dtype)
+    rz = gates.reshape(-1)[: T * B * 2 * H].reshape(T, B, 2 * H)  # r and z side by side for the loop, then all n
+    n = gates.reshape(-1)[T * B * 2 * H :].reshape(T, B, H)
+    np.multiply(x[..., : 2 * H], half, rz)  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
+    n[...] = x[..., 2 * H :]
     W_rz, W_n, a_rz = 0.5 * W[:, : 2 * H], np.ascontiguousarray(W[:, 2 * H :]), np.empty((B, 2 * H), dtype)
     steps = zip(states, states[1:], rz, rz[..., :H], rz[..., H:], n, a_n, strict=False)
     for before, now, rz_t, r_t, z_t, n_t, a_n_t in steps:
         before.dot(W_rz, a_rz)
         rz_t += a_rz
         np.tanh(rz_t, rz_t)
-        rz_t *= 0.5
-        rz_t += 0.5
+        rz_t *= half
+        rz_t += half
         before.dot(W_n, a_n_t)
         np.multiply(r_t, a_n_t, product)
         n_t += product
@@ -160,7 +168,7 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
         np.subtract(before, n_t, now)
         now *= z_t
         now += n_t
-    return Saved(states[1:], (states, rz, n, a_n))
+    return Saved(states[1:], (states, gates, rz, n, a_n))
 
 
 # --- LSTM: gates i, f, g, o, stacked in that order --------------------------------------------------------------------
@@ -181,32 +189,45 @@ def lstm_states_reference(x: Any, h0: Any, c0: Any, W: Any) -> Any:
 def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: Any) -> Any:
     """From h = o tanh(c) and c = f c' + i g: δc gains δh o (1 − tanh²c); δi = δc g i(1 − i), δf = δc c' f(1 − f), δg
     = δc i(1 − g²), δo = δh tanh(c) o(1 − o) before their non-linearities; then δc' = δc f and δh' = [δi, δf, δg, δo]
-    Wᵀ."""
+    Wᵀ. What does not wait for δ takes the place of the gates, for all steps at once."""
     states, gates, tanh_c = saved
-    B, H = h0.shape
+    (T, B), H = x.shape[:2], h0.shape[-1]
     i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
-    da = np.empty_like(gates)
-    np.multiply(c_in, i * (1 - i), out=da[..., :H])
-    np.multiply(states[1, :-1], f * (1 - f), out=da[..., H : 2 * H])
-    np.multiply(i, 1 - c_in * c_in, out=da[..., 2 * H : 3 * H])
-    np.multiply(tanh_c, o * (1 - o), out=da[..., 3 * H :])
-    into_c = o * (1 - tanh_c * tanh_c)
+    forget, part = f.copy(), 1 - f
+    f *= part
+    f *= states[1, :-1]  # c' f (1 − f)
+    np.multiply(c_in, c_in, part)
+    np.subtract(1, part, part)
+    part *= i
+    c_in *= i
+    np.subtract(1, i, i)
+    i *= c_in  # g i (1 − i)
+    c_in[...] = part  # i (1 − g²)
+    np.subtract(1, o, part)
+    part *= o
+    part *= tanh_c
+    into_c = np.multiply(tanh_c, tanh_c, tanh_c)
+    np.subtract(1, into_c, into_c)
+    into_c *= o  # o (1 − tanh²c)
+    o[...] = part  # tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
-    dh, dc, through = np.zeros((B, H), da.dtype), np.zeros((B, H), da.dtype), np.empty((B, H), da.dtype)
-    by_gate = da.reshape(*da.shape[:2], 4, H)
+    dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
+    dc_thrice, from_cells = dc[:, None], g[1].any()
     steps = zip(
-        g[0, ::-1], g[1, ::-1], into_c[::-1], by_gate[::-1, :, :3], da[::-1, :, 3 * H :], da[::-1], f[::-1], strict=True
+        g[0, ::-1], g[1, ::-1], into_c[::-1], gates.reshape(T, B, 4, H)[::-1, :, :3], o[::-1], gates[::-1], forget[::-1],
+        strict=True,
     )  # fmt: skip
     for gh_t, gc_t, into_c_t, difg_t, do_t, da_t, f_t in steps:
         dh += gh_t
-        np.multiply(dh, into_c_t, out=through)
-        dc += gc_t
+        np.multiply(dh, into_c_t, through)
         dc += through
-        difg_t *= dc[:, None]
+        if from_cells:
+            dc += gc_t
+        difg_t *= dc_thrice
         do_t *= dh
         da_t.dot(W_T, dh)
         dc *= f_t
-    return da, dh, dc, flat_product(states[0, :-1], da)
+    return gates, dh, dc, flat_product(states[0, :-1], gates)
 
 
 @op(d_lstm_states, reference=lstm_states_reference)
@@ -216,9 +237,9 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
     states[0, 0], states[1, 0] = h0, c0
-    scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), H)  # sigmoids as tanh: see gru
-    shift = np.repeat(np.array([0.5, 0.5, 0, 0.5], x.dtype), H)
-    gates, W = (x * scale).astype(dtype, copy=False), W * scale
+    scale, shift = np.full((2, B, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
+    scale[:, 2 * H : 3 * H], shift[:, 2 * H : 3 * H] = 1, 0
+    gates, W = (x * scale).astype(dtype, copy=False), W * scale[0]
     a, product = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
     parts = (gates[..., k * H : (k + 1) * H] for k in range(4))
     for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
@@ -226,14 +247,14 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     ):
         h.dot(W, a)
         all_four += a
-        np.tanh(all_four, out=all_four)
+        np.tanh(all_four, all_four)
         all_four *= scale
         all_four += shift
-        np.multiply(f, c, out=c_now)
-        np.multiply(i, g, out=product)
+        np.multiply(f, c, c_now)
+        np.multiply(i, g, product)
         c_now += product
-        np.tanh(c_now, out=t)
-        np.multiply(o, t, out=h_now)
+        np.tanh(c_now, t)
+        np.multiply(o, t, h_now)
     return Saved(states[:, 1:], (states, gates, tanh_c))
 
 
