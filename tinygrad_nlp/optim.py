@@ -27,7 +27,8 @@ from .nn import check_state, frozen
 from .sparse import RowSparse
 from .tree import branches, map_leaves, named_leaves
 
-BLOCK = 1 << 16  # numbers of a parameter updated at a time
+BLOCK = 1 << 17  # numbers of a parameter updated at a time
+FEW = 100  # rows for which np.subtract.at is faster than what gets ready for more
 
 
 def named_tensors(model: Any) -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ class Optimizer:
     def __init__(self, model: Any, lr: float) -> None:
         self.parameters = named_tensors(model)
         self.lr, self.steps = in_range("lr", lr, 0), 0
-        self.state = {f"{slot}.{n}": np.zeros_like(t.data) for slot in self.slots for n, t in self.parameters.items()}
+        self.buffers = {name: [np.zeros_like(t.data) for _ in self.slots] for name, t in self.parameters.items()}
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
@@ -76,25 +77,27 @@ class Optimizer:
         for name, t in self.parameters.items():
             if t.grad is None:
                 continue
-            arrays = [writable(t), *(self.state[f"{slot}.{name}"] for slot in self.slots)]
+            w, buffers = writable(t), self.buffers[name]
             if isinstance(t.grad, RowSparse):
-                self.update_rows(t.grad.coalesce(), arrays)
-            elif t.size <= BLOCK:
-                self.update(arrays[0], t.grad, *arrays[1:])
+                self.update_rows(t.grad, [w, *buffers])
+            elif w.size <= BLOCK:
+                self.update(w, t.grad, *buffers)
             else:
-                n = rows_in_block(t.shape)
-                for i in range(0, t.shape[0], n):
-                    self.update(arrays[0][i : i + n], t.grad[i : i + n], *(a[i : i + n] for a in arrays[1:]))
+                n = rows_in_block(w.shape)
+                for i in range(0, len(w), n):
+                    self.update(w[i : i + n], t.grad[i : i + n], *(a[i : i + n] for a in buffers))
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Gather the rows that have a gradient, update them, put them back."""
-        n = rows_in_block(g.shape)
+        g = g.coalesce()
+        n, row = rows_in_block(g.shape), np.dtype((np.void, g.dtype.itemsize * g.shape[1]))
+        tables = [a.view(row) for a in arrays]  # each row one item: NumPy then copies it in one piece
         for i in range(0, len(g.rows), n):
             rows = g.rows[i : i + n]
             parts = [a.take(rows, axis=0) for a in arrays]
             self.update(parts[0], g.values[i : i + n], *parts[1:])
-            for a, part in zip(arrays, parts, strict=True):
-                a[rows] = part
+            for table, part in zip(tables, parts, strict=True):
+                table.put(rows, part.view(row))
 
     def zero_grad(self) -> None:
         """Forget all gradients: backward() adds to what is there."""
@@ -103,14 +106,18 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the buffers by name, with "step" and "lr": all that an exact resume needs."""
-        buffers = {name: a.copy() for name, a in self.state.items()}
+        buffers = {name: a.copy() for name, a in self.named_buffers().items()}
         return {"step": np.array(self.steps), "lr": np.array(float(self.lr)), **buffers}
+
+    def named_buffers(self) -> dict[str, np.ndarray]:
+        """Every buffer as "slot.parameter", slot by slot."""
+        return {f"{slot}.{n}": self.buffers[n][i] for i, slot in enumerate(self.slots) for n in self.parameters}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Take over a state_dict(). Raises ValueError, having changed nothing, unless names, shapes and dtypes fit."""
         check_state(type(self).__name__, self.state_dict(), state)
         self.steps, self.lr = int(state["step"]), float(state["lr"])
-        for name, a in self.state.items():
+        for name, a in self.named_buffers().items():
             a[...] = state[name]
 
 
@@ -135,6 +142,13 @@ class SGD(Optimizer):
             u += g
             g = u
         w -= float(self.lr) * g
+
+    def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
+        """Where w only loses lr g, a row that is there twice may lose it twice: few rows need not be added up first."""
+        if len(arrays) > 1 or self.weight_decay or len(g.rows) > FEW:
+            super().update_rows(g, arrays)
+        else:
+            np.subtract.at(arrays[0], g.rows, float(self.lr) * g.values)
 
 
 class Adam(Optimizer):

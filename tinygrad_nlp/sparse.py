@@ -54,12 +54,13 @@ class RowSparse:
         """The same gradient with each row named once, in ascending order."""
         if self.unique:
             return self
+        rows, values = self._joined()
         used = np.zeros(self.shape[0], bool)
-        used[self.rows] = True
-        rows = np.flatnonzero(used)
+        used[rows] = True
+        ours = used.nonzero()[0]
         place = np.empty(self.shape[0], np.intp)
-        place[rows] = np.arange(rows.size)
-        return RowSparse(rows, add_rows(place[self.rows], self.values, rows.size), self.shape, unique=True)
+        place[ours] = np.arange(ours.size)
+        return RowSparse(ours, add_rows(place[rows], values, ours.size), self.shape, unique=True)
 
     def __add__(self, other: Any) -> Any:
         if isinstance(other, RowSparse):
