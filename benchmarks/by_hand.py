@@ -47,13 +47,13 @@ def adam(parameters: Arrays, lr: float) -> Callable[[Sequence[Any]], None]:
         for w, (m, v), g in zip(parameters, moments, gradients, strict=True):
             n = max(1, BLOCK // (w.size // len(w)))
             if isinstance(g, tuple):
-                rows, values = g
+                (rows, values), row = g, np.dtype((np.void, w[0].nbytes))
                 for i in range(0, len(rows), n):
                     some = rows[i : i + n]
                     parts = [a.take(some, 0) for a in (w, m, v)]
                     change(*parts, values[i : i + n], size, eps)
-                    for a, part in zip((w, m, v), parts, strict=True):
-                        a[some] = part
+                    for a, part in zip((w, m, v), parts, strict=True):  # a row copied in one piece
+                        a.view(row).put(some, part.view(row))
             else:
                 for i in range(0, len(w), n):
                     change(w[i : i + n], m[i : i + n], v[i : i + n], g[i : i + n], size, eps)
@@ -258,13 +258,13 @@ def gru_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.nda
     rz, n = 0.5 * x[..., : 2 * H], x[..., 2 * H :].copy()
     r, z = rz[..., :H], rz[..., H:]
     W_rz, W_n = 0.5 * W[:, : 2 * H], W[:, 2 * H :].copy()
-    a_rz, product = np.empty((B, 2 * H), x.dtype), np.empty((B, H), x.dtype)
+    a_rz, product, half = np.empty((B, 2 * H), x.dtype), np.empty((B, H), x.dtype), np.full((B, 2 * H), 0.5, x.dtype)
     for before, now, rz_t, r_t, z_t, n_t, a_n_t in zip(states, states[1:], rz, r, z, n, a_n, strict=False):
         before.dot(W_rz, a_rz)
         rz_t += a_rz
         np.tanh(rz_t, rz_t)
-        rz_t *= 0.5
-        rz_t += 0.5
+        rz_t *= half
+        rz_t += half
         before.dot(W_n, a_n_t)
         np.multiply(r_t, a_n_t, product)
         n_t += product
@@ -304,9 +304,9 @@ def gru_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.nda
 def lstm_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     T, B, H = x.shape[0], x.shape[1], len(W)
     hs, cs, tanh_c = np.zeros((T + 1, B, H), x.dtype), np.zeros((T + 1, B, H), x.dtype), np.empty((T, B, H), x.dtype)
-    scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), H)
-    shift = np.repeat(np.array([0.5, 0.5, 0, 0.5], x.dtype), H)
-    gates, half_W, a, product = x * scale, W * scale, np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
+    scale, shift = np.full((2, B, 4 * H), 0.5, x.dtype)
+    scale[:, 2 * H : 3 * H], shift[:, 2 * H : 3 * H] = 1, 0
+    gates, half_W, a, product = x * scale, W * scale[0], np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
     i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
     for h, h_now, c, c_now, t, all_t, i_t, f_t, in_t, o_t in zip(
         hs, hs[1:], cs, cs[1:], tanh_c, gates, i, f, c_in, o, strict=False
@@ -331,14 +331,14 @@ def lstm_cell(x: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Callable[[np.nd
         np.multiply(tanh_c, o * (1 - o), do)
         into_c = o * (1 - tanh_c * tanh_c)
         dh, dc, product = np.zeros((B, H), x.dtype), np.zeros((B, H), x.dtype), np.empty((B, H), x.dtype)
-        three = d.reshape(T, B, 4, H)[:, :, :3]
+        three, dc_thrice = d.reshape(T, B, 4, H)[:, :, :3], dc[:, None]
         for g_t, into_t, three_t, do_t, d_t, f_t in zip(
             g[::-1], into_c[::-1], three[::-1], do[::-1], d[::-1], f[::-1], strict=True
         ):
             dh += g_t
             np.multiply(dh, into_t, product)
             dc += product
-            three_t *= dc[:, None]
+            three_t *= dc_thrice
             do_t *= dh
             d_t.dot(W_T, dh)
             dc *= f_t

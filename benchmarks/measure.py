@@ -18,7 +18,7 @@ import numpy as np
 
 from . import ours, work
 
-BURST = 0.02  # seconds a side is at work before the next one's turn
+BURST = 0.1  # seconds a side is at work before the next one's turn
 
 
 def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, Any]:
