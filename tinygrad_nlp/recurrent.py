@@ -212,10 +212,9 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
     o[...] = part  # tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
     dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
-    dc_thrice, from_cells = dc[:, None], g[1].any()
+    difg, dc_thrice, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()
     steps = zip(
-        g[0, ::-1], g[1, ::-1], into_c[::-1], gates.reshape(T, B, 4, H)[::-1, :, :3], o[::-1], gates[::-1], forget[::-1],
-        strict=True,
+        g[0, ::-1], g[1, ::-1], into_c[::-1], difg[::-1], o[::-1], gates[::-1], forget[::-1], strict=True
     )  # fmt: skip
     for gh_t, gc_t, into_c_t, difg_t, do_t, da_t, f_t in steps:
         dh += gh_t
