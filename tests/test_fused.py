@@ -223,6 +223,15 @@ def test_probabilities_fed_to_the_cross_entropy_warn(make: Any) -> None:
 # --- Lookups ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_table_smaller_than_what_was_looked_up_gets_a_dense_gradient() -> None:
+    table, ids = Tensor(np.zeros((40_000, 2))), np.random.default_rng(0).integers(0, 40_000, 40_000)
+    for n, kind in ((40_000, np.ndarray), (39_999, RowSparse)):
+        (d,) = gradients(embedding(table, ids[:n]), [table], np.ones((n, 2)))
+        assert type(d) is kind
+        counts = np.bincount(ids[:n], minlength=40_000)
+        assert np.array_equal(d if kind is np.ndarray else d.todense(), np.stack([counts, counts], axis=1))
+
+
 @pytest.mark.parametrize("rows", [30, 40_000])
 def test_small_tables_get_dense_gradients_and_large_ones_row_sparse(rows: int) -> None:
     rng = np.random.default_rng(0)

@@ -22,7 +22,8 @@ from .rows import op, values
 from .rules import logsumexp
 from .sparse import RowSparse, add_rows
 
-SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
+# a table of at most so many numbers, or fewer than were looked up, gets a dense gradient: it is sooner added up
+SMALL = 1 << 16
 
 
 def rows(a: Any) -> Any:
@@ -175,15 +176,16 @@ def embedding_reference(table: Any, ids: Any) -> Any:
 def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
     """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
     flat, g = np.ravel(ids).astype(np.intp), g.reshape(np.size(ids), table.shape[1])
-    return (add_rows(flat, g, len(table)) if table.size <= SMALL else RowSparse(flat, g.copy(), table.shape),)
+    dense = table.size <= max(SMALL, g.size)
+    return (add_rows(flat, g, len(table)) if dense else RowSparse(flat, g.copy(), table.shape),)
 
 
 @op(d_embedding, reference=embedding_reference)
 def embedding(table: Any, ids: Any) -> Any:
     """Rows of a table (V, D) for integer ids (...): (..., D).
 
-    The gradient of a large table is a RowSparse, of a small one an array. Raises TypeError for ids that are no
-    integers, ValueError for one outside [0, V).
+    The gradient of a large table is a RowSparse; of a small one, or one smaller than the result, an array. Raises
+    TypeError for ids that are no integers, ValueError for one outside [0, V).
     """
     return table.take(checked_ids("embedding", table, ids), 0)
 
