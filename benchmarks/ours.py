@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nlp import RowSparse, Tensor, nn, relu, softmax_cross_entropy
+from tinygrad_nlp import RowSparse, Tensor, affine, checkpoint, embedding, gru, nn, relu, rnn, softmax_cross_entropy
 from tinygrad_nlp.nlp import models
 from tinygrad_nlp.optim import SGD, Adam, Optimizer
+from tinygrad_nlp.recurrent import lstm_states
 
 from .by_hand import Arrays, Side
 
@@ -91,13 +92,42 @@ class DenseAdam(Adam):
         super().step()
 
 
-def character_rnn(parameters: Arrays, batches: Any, cell: str) -> Side:
+def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1) -> Side:
     (V, D), H = parameters[0].shape, len(parameters[3])
     model = models.CharRNN(V, D, H, cell, rng=np.random.default_rng(0))
-    return training(
-        model,
-        parameters,
-        batches,
-        lambda model: Adam(model, 0.005),
-        lambda ids, labels: softmax_cross_entropy(model(ids)[0], labels),
-    )
+
+    def whole(ids: np.ndarray, labels: np.ndarray) -> Any:
+        return softmax_cross_entropy(model(ids)[0], labels)
+
+    def in_pieces(ids: np.ndarray, labels: np.ndarray) -> Any:
+        layer, output, total, n = model.layers[0], model.output, 0.0, -(-len(ids) // pieces)
+        table = layer.input(model.embedding.table)
+        both = np.zeros((2, 1, ids.shape[1], H), np.float32)  # (h, c), each (time, B, H)
+        for t in range(0, len(ids), n):
+            both = states_of[cell](table, ids[t : t + n], both[:, -1], layer.W)
+            total = total + loss_of(both, output.W, output.b, labels[t : t + n])
+        return total / labels.size
+
+    return training(model, parameters, batches, lambda model: Adam(model, 0.005), whole if pieces == 1 else in_pieces)
+
+
+# --- A character RNN in pieces of time that are forgotten, but for their states, and computed again on the way back ---
+
+
+def piece_of(cell: Callable[..., Any]) -> Callable[..., Any]:
+    def states(table: Any, ids: np.ndarray, before: Any, W: Any) -> Any:
+        return cell(embedding(table, ids), before, W)
+
+    return checkpoint(states)
+
+
+states_of = {
+    "rnn": piece_of(lambda x, before, W: rnn(x, before[0], W)[None]),
+    "gru": piece_of(lambda x, before, W: gru(x, before[0], W)[None]),
+    "lstm": piece_of(lambda x, before, W: lstm_states(x, before[0], before[1], W)),
+}
+
+
+@checkpoint
+def loss_of(both: Any, W: Any, b: Any, labels: np.ndarray) -> Any:
+    return softmax_cross_entropy(affine(both[0], W, b), labels, reduction="sum")

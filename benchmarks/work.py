@@ -39,7 +39,11 @@ LIBRARIES: dict[str, Callable[[], Any]] = {
     "autograd": peers.autograd,
     "MyGrad": peers.mygrad,
 }
-VARIANTS: dict[str, dict[str, Any]] = {"dense": {"sparse": False}, "no oneDNN": {"onednn": False}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "dense": {"sparse": False},
+    "no oneDNN": {"onednn": False},
+    "in 16 pieces": {"pieces": 16},
+}
 EVERYONE = ("ours", "NumPy by hand", "PyTorch", "autograd", "MyGrad")
 
 

@@ -60,6 +60,15 @@ def test_all_sides_do_the_same_work(name):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-4, err_msg=side)
 
 
+@pytest.mark.parametrize("name", [name for name in SMALL if "letters" in name])
+def test_in_pieces_it_is_the_same_work(name):
+    losses, parameters = trained(SMALL[name](), "ours, in 16 pieces")
+    expected_losses, expected = trained(SMALL[name](), "ours")
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    for a, b in zip(parameters, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-4)
+
+
 def test_the_comparison_sees_different_work():
     piece = SMALL["bigram"]()
     losses, _ = trained(piece, "ours")

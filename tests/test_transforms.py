@@ -1,12 +1,15 @@
 """transforms.py against finite differences, closed forms, and autograd where it is installed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import RowSparse, Tensor, embedding, nn, softmax, softmax_cross_entropy
-from tinygrad_nlp.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_nlp import RowSparse, Tensor, embedding, gradcheck, gradients, nn, softmax, softmax_cross_entropy
+from tinygrad_nlp.engine import history
+from tinygrad_nlp.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 rng = np.random.default_rng(0)
 
@@ -269,6 +272,67 @@ def test_nothing_is_changed_or_shared():
     model = nn.Linear(2, 2, rng=rng)
     grad(lambda m: np.sum(m.W))(model)
     assert model.W.grad is None
+
+
+def layers(table, ids, W, shift=0.0):
+    """Some calls in a row: ids (N,), table (V, D), W (D, D)."""
+    x = embedding(table, ids)
+    for _ in range(3):
+        x = np.tanh(x @ W + shift)
+    return x
+
+
+forgetful = checkpoint(layers)
+
+
+@given(st.integers(0, 99), st.integers(0, 4))
+def test_a_checkpoint_changes_no_derivative(seed, n):
+    """Value, every gradient, second order, with a row looked up twice, integers and keywords among the arguments."""
+    r = np.random.default_rng(seed)
+    table, W, g = r.normal(size=(5, 3)), r.normal(size=(3, 3)), r.normal(size=(n, 3))
+    ids = r.integers(0, 5, n)
+    np.testing.assert_array_equal(forgetful(table, ids, W), layers(table, ids, W))
+    found = []
+    for f in (layers, forgetful):
+        leaves = [Tensor(table), Tensor(W)]
+        y = f(leaves[0], ids, leaves[1], shift=0.1)
+        first = gradients(y, leaves, g, create_graph=True)
+        total = sum(np.sum(d * np.cos(d)) for d in first)
+        found.append([y.data, *(d.data for d in first), *gradients(total, leaves), *gradients(y, leaves, g)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13)
+
+
+def test_a_checkpoint_is_one_call_and_keeps_nothing_of_its_inside():
+    x, W = Tensor(rng.normal(size=(6, 3))), Tensor(rng.normal(size=(3, 3)))
+    y = forgetful(x, np.array([0, 5, 5]), W)
+    assert [t.fn for t in history(y)] == [forgetful, None, None] and y.saved is None
+    gradcheck(lambda table, W: forgetful(table, np.array([1, 1]), W), x.data, W.data)
+
+    def deep(x):
+        for _ in range(20):
+            x = np.tanh(x)
+        return x
+
+    piece = checkpoint(deep)
+    peaks = []
+    for f in (deep, piece):
+        leaf = Tensor(np.ones(10_000))
+        tracemalloc.start()
+        y = leaf
+        for _ in range(20):
+            y = f(y)
+        y.sum().backward()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 0.2 * peaks[0]  # 20 + 20 arrays instead of 400
+
+
+def test_a_checkpoint_refuses_what_would_get_no_gradient():
+    w = Tensor([2.0])
+    scaled = checkpoint(lambda x: x * w)
+    with pytest.raises(TypeError, match="used a Tensor that is not among its arguments: pass it"):
+        scaled(Tensor([1.0]))
 
 
 def test_autograd_agrees():

@@ -14,7 +14,7 @@ from .rows import composite, flat, op, rule, table
 from .rules import log_softmax, logsumexp, relu, sigmoid, softmax
 from .sparse import RowSparse
 from .taylor import taylor_test
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .watch import watch
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Tensor",
     "affine",
     "check_fused",
+    "checkpoint",
     "composite",
     "composites",
     "embedding",
