@@ -275,7 +275,7 @@ ENGINE: list[tuple[Any, str, str, str]] = [
         "upstream ignored",
     ),
     (engine.Tensor.backward, "d if x.grad is None else plain(x.grad + d)", "d", "grad overwritten"),
-    (engine.replay, "create_graph=True", "create_graph=False", "second order lost in fused ops"),
+    (engine.replay, "create_graph=create_graph", "create_graph=False", "second order lost in fused ops"),
     (engine.call, "value.setflags(write=False)", "pass", "intermediates can be edited"),
     (engine.call, "t.saved = None", "t.saved = t", "every node a reference cycle"),
     (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import RowSparse, Tensor, embedding, gradcheck, gradients, nn, softmax, softmax_cross_entropy
+from tinygrad_nlp import RowSparse, Tensor, affine, embedding, gradcheck, gradients, nn, softmax, softmax_cross_entropy
 from tinygrad_nlp.engine import history
 from tinygrad_nlp.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -328,11 +328,36 @@ def test_a_checkpoint_is_one_call_and_keeps_nothing_of_its_inside():
     assert peaks[1] < 0.2 * peaks[0]  # 20 + 20 arrays instead of 400
 
 
-def test_a_checkpoint_refuses_what_would_get_no_gradient():
+def test_a_checkpoint_takes_constants_and_keywords_as_they_are():
+    @checkpoint
+    def scaled(x, scale=1.0, mask=True, *, shift=0):
+        return np.where(mask, affine(x * scale, W, b) + shift, 0)
+
+    x, W, b = rng.normal(size=(2, 3)).astype("f4"), rng.normal(size=(3, 3)).astype("f4"), np.zeros(3, "f4")
+    for arguments in ({}, {"scale": 2.0, "shift": 1}, {"mask": np.array([1.0, 0.0, 1.0])}, {"scale": np.float16(0.5)}):
+        leaf = Tensor(x)
+        y = scaled(leaf, **arguments)
+        (d,) = gradients(y, [leaf], np.ones((2, 3)))
+        scale, mask = arguments.get("scale", 1.0), arguments.get("mask", 1.0)
+        np.testing.assert_allclose(d, float(scale) * (np.ones((2, 3)) * mask) @ W.T, rtol=1e-5)
+        assert d.dtype == y.dtype == np.float32
+
+
+def test_a_checkpoint_inside_and_around_a_transform():
+    cubes = checkpoint(lambda x: grad(lambda z: np.sum(z**3))(x))
+    np.testing.assert_allclose(grad(lambda x: np.sum(cubes(x)))(np.array([1.0, 2.0])), [6, 12])
+
+
+def test_a_checkpoint_refuses_what_would_give_a_wrong_gradient():
     w = Tensor([2.0])
-    scaled = checkpoint(lambda x: x * w)
-    with pytest.raises(TypeError, match="used a Tensor that is not among its arguments: pass it"):
-        scaled(Tensor([1.0]))
+    with pytest.raises(TypeError, match="used a Tensor that is no argument of its own: pass each by itself"):
+        checkpoint(lambda x: x * w)(Tensor([1.0]))
+    with pytest.raises(TypeError, match="gave tuple: return one array"):
+        checkpoint(lambda x: (x, x))(Tensor([1.0]))
+    dropout = nn.Dropout(0.5, rng=rng)
+    y = checkpoint(lambda x: dropout(x))(Tensor(np.ones(100)))
+    with pytest.raises(RuntimeError, match="gave another value when it was run again for its derivative: draw random"):
+        y.sum().backward()
 
 
 def test_autograd_agrees():

@@ -47,7 +47,7 @@ class Tensor(NumPyInterface):
     __slots__ = ("__weakref__", "args", "birth", "data", "fn", "grad", "kwargs", "saved")
 
     def __init__(self, array: Any) -> None:
-        data = np.array(array, order="C")
+        data = np.array(array, order="C")  # C: optimisers move its rows in one piece
         if data.dtype not in (np.float32, np.float64):
             remedy = "ids, masks and labels stay arrays; numbers: np.asarray(a).astype(float)"
             raise TypeError(f"a Tensor holds float32 or float64, not {data.dtype} (shape {data.shape}): {remedy}")
@@ -80,8 +80,9 @@ class Tensor(NumPyInterface):
 class Saved(NamedTuple):
     """What the forward pass of an op returns when its derivative needs more than the output: y and anything else.
 
-    The derivative gets `saved` for its own, to write into: no second set of buffers is wanted on the way back. Asked
-    again, the call is run again.
+    The derivative gets `saved` for its own, to write into, except where it shares memory with y or an argument: no
+    second set of buffers is wanted on the way back. A second walk runs the call again, on its arguments as they are
+    then.
     """
 
     y: Any
@@ -175,13 +176,14 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
     result: dict[Tensor, Any] = {}
     # nothing older than x depends on it; a leaf does not tell, for an update renews its birth
     results_only = bool(wanted) and all(x.fn is not None for x in wanted)
-    for t in history(y, min(x.birth for x in wanted) if results_only else -1):
+    oldest = min(x.birth for x in wanted) if results_only else -1
+    for t in history(y, oldest):
         g = found.pop(t)
         if type(g) is Patches or (type(g) is RowSparse and t.fn is not None):
             g = g.todense()
         if t.fn is None or t in wanted:
             result[t] = plain(g)
-            if t.fn is None:
+            if t.fn is None or t.birth == oldest:
                 continue
         for a, share in shares(t, g, create_graph):
             if observer is not None:
@@ -192,6 +194,7 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
                 found[a] = share.copy()  # what a user is handed shares memory with nothing
             else:
                 found[a] = share
+        del share  # or its memory would not be free for the next derivative
     if xs is None:
         return result
     zeros = Tensor if create_graph else np.asarray
@@ -223,8 +226,8 @@ def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
 def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
     """Each Tensor among the arguments of the call that made t, with its share (∂t/∂a)ᵀ g of the gradient."""
     row = TABLE[t.fn]  # type: ignore[index]
-    if create_graph and row.reference is not None:
-        yield from replay(t, row.reference, g)
+    if row.reference is not None and (create_graph or not row.derivatives):
+        yield from replay(t, row, g, create_graph)
         return
     y, args = (t, t.args) if create_graph else (t.data, [a.data if type(a) is Tensor else a for a in t.args])
     derivatives, joint = row.derivatives, row.joint
@@ -245,11 +248,17 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
             yield a, share if fits else fit(share, a, t, i)
 
 
-def replay(t: Tensor, reference: Callable[..., Any], g: Any) -> Iterator[tuple[Tensor, Any]]:
-    """The shares of a fused call by the chain rule through its reference: Tensors that can be differentiated again."""
-    args = [call(np.positive, (a,)) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
+def replay(t: Tensor, row: Any, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+    """The shares of a fused call by the chain rule through its reference; with create_graph they can be differentiated
+    again."""
+    again = (lambda a: call(np.positive, (a,))) if create_graph else (lambda a: Tensor(a.data))
+    args = [again(a) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
     leaves = [a for a in args if type(a) is Tensor]
-    found = gradients(reference(*args, **t.kwargs), leaves, g, create_graph=True)
+    y = row.reference(*args, **t.kwargs)
+    if not row.derivatives and not np.allclose(y.data, t.data, 0.01, 0.001 * np.max(abs(t.data), initial=0), True):
+        what = f"`{name(t.fn)}` gave another value when it was run again for its derivative"
+        raise RuntimeError(f"{what}: draw random numbers outside, and pass them in")
+    found = gradients(y, leaves, g, create_graph=create_graph)
     yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
 
 

@@ -130,7 +130,8 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
     Derivatives are as in rule(), one an argument. Beside a reference, a single one may serve all arguments: it
     returns a tuple of gradients, runs on arrays only, may write into buffers of its own, and where the function
     returned Saved(y, saved) gets saved= for one of these. Higher orders replay the reference, which takes the same
-    arguments and is written in functions of the table. Raises TypeError without a derivative.
+    arguments and is written in functions of the table; without a derivative, so does the first. Raises TypeError
+    where there is neither.
 
     >>> @op(lambda g, y, x: (g * 2 * x,), reference=lambda x: x * x)
     ... def squared(x):
@@ -140,7 +141,7 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
     array([6.])
     """
 
-    if not any(derivatives):
+    if not any(derivatives) and reference is None:
         raise TypeError("op() without a derivative: give one for each argument, or one for all beside a reference=")
 
     def define(forward: F) -> F:
@@ -159,7 +160,8 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
         if reference is None or len(derivatives) > 1:
             TABLE[fn] = _row(fn, "op", forward, derivatives, reference=reference)
         else:
-            TABLE[fn] = Row(fn, "op", forward, derivatives[0], reference, True, np.inf, frozenset(signature.parameters))
+            joint = derivatives[0] if derivatives else ()
+            TABLE[fn] = Row(fn, "op", forward, joint, reference, True, np.inf, frozenset(signature.parameters))
         return fn  # type: ignore[return-value]
 
     return define

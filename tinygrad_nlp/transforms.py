@@ -147,16 +147,16 @@ def hvp(f: Function, argnum: Argnum = 0) -> Function:
     return at
 
 
-# --- The machinery ----------------------------------------------------------------------------------------------------
-
-
 def checkpoint(f: Function) -> Function:
     """f as one call of the graph: what happens inside is forgotten, and computed again on the way back.
 
-    That buys memory with time: a chain of n equal steps, in √n pieces, keeps O(√n) of them for one more forward pass.
-    Chen et al. 2016, "Training deep nets with sublinear memory cost". f takes arrays or Tensors, gives one of them, and
-    gets all that it depends on as arguments: a Tensor that it finds elsewhere would have no gradient, and raises
-    TypeError. Decorate a function once, not in a loop: each becomes a row of the table.
+    Of a chain of n equal calls in √n pieces, O(√n) results are kept instead of n, for one more forward pass. Chen et
+    al. 2016, "Training deep nets with sublinear memory cost". (The checkpoints of run.py are something else.) f takes
+    arrays or Tensors, each an argument of its own, and gives one of them, the same each time: it draws nothing at
+    random. Decorate a function once, not in a loop: each stays in the table for good.
+
+    Raises TypeError where f uses a Tensor that is no argument, and so would get no gradient, or gives anything but one
+    array; RuntimeError, on the way back, where its value has changed.
 
     >>> @checkpoint
     ... def cubed(x):
@@ -167,18 +167,24 @@ def checkpoint(f: Function) -> Function:
     """
 
     @functools.wraps(f)
-    def forward(*args: Any) -> Any:
-        y = f(*args)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        token = inside.set(False)  # arrays in, arrays out, also of a transform that f calls
+        try:
+            y = f(*args, **kwargs)
+        finally:
+            inside.reset(token)
         if type(y) is Tensor:
-            raise TypeError(f"`{name(f)}` used a Tensor that is not among its arguments: pass it, to have its gradient")
+            raise TypeError(
+                f"`{name(f)}` used a Tensor that is no argument of its own: pass each by itself, not in a list"
+            )
+        if not isinstance(y, (np.ndarray, np.generic, float)):
+            raise TypeError(f"`{name(f)}` gave {type(y).__name__}: return one array, such as np.stack of several")
         return y
 
-    def derivative(g: Any, y: Any, *args: Any) -> tuple[Any, ...]:
-        again = [Tensor(a) if np.asarray(a).dtype.kind == "f" else a for a in args]
-        found = iter(gradients(f(*again), [t for t in again if type(t) is Tensor], g))
-        return tuple(next(found) if type(t) is Tensor else None for t in again)
+    return op(reference=f)(forward)
 
-    return op(derivative, reference=f)(forward)
+
+# --- The machinery ----------------------------------------------------------------------------------------------------
 
 
 def run(f: Function, argnum: Argnum, args: Any, kwargs: Any, trees: bool = False) -> tuple[Any, Any, bool]:
