@@ -91,6 +91,33 @@ def test_row_sparse_steps_are_the_textbook_on_the_rows_that_were_looked_up(
         assert optim.rows_in_block(table.shape) < len(touched) < 900  # two blocks
 
 
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("D", [0, 1, 3])
+@pytest.mark.parametrize("kinds", [("f4", "f8"), ("f8", "f4")], ids=str)
+def test_a_row_sparse_gradient_of_another_dtype_or_without_columns(name: str, D: int, kinds: Any) -> None:
+    """As a dense one does, it moves its rows in the table's dtype; all others stay."""
+    rng = RNG(4)
+    table = Tensor(rng.standard_normal((10, D)).astype(kinds[0]))
+    twin, before = Tensor(table.data[[3]]), table.data.copy()
+    table.grad = RowSparse(np.array([3]), rng.standard_normal((1, D)).astype(kinds[1]), (10, D))
+    twin.grad = table.grad.values
+    for t in (table, twin):
+        MADE[name][0]([t]).step()
+    np.testing.assert_allclose(table.data[3], twin.data[0], rtol=1e-5)
+    assert np.array_equal(np.delete(table.data, 3, 0), np.delete(before, 3, 0)) and table.dtype == kinds[0]
+
+
+def test_an_sgd_with_an_update_of_its_own_uses_it_for_few_rows_too() -> None:
+    class Signs(optim.SGD):
+        def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+            w -= self.lr * np.sign(g)
+
+    table = Tensor(np.zeros((4, 2)))
+    table.grad = RowSparse(np.array([1, 1]), np.array([[5.0, -3.0], [2.0, 1.0]]), (4, 2))
+    Signs([table], 0.5).step()
+    assert np.array_equal(table.data, [[0, 0], [-0.5, 0.5], [0, 0], [0, 0]])
+
+
 def test_plain_sgd_is_the_same_sparse_and_dense() -> None:
     rng = RNG(2)
     one = Tensor(rng.standard_normal((50, 3)))

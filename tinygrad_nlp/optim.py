@@ -28,7 +28,7 @@ from .sparse import RowSparse
 from .tree import branches, map_leaves, named_leaves
 
 BLOCK = 1 << 17  # numbers of a parameter updated at a time
-FEW = 100  # rows for which np.subtract.at is faster than what gets ready for more
+FEW = 100  # up to so many rows, np.subtract.at is faster than adding up those that repeat
 
 
 def named_tensors(model: Any) -> dict[str, Tensor]:
@@ -90,7 +90,9 @@ class Optimizer:
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Gather the rows that have a gradient, update them, put them back."""
         g = g.coalesce()
-        n, row = rows_in_block(g.shape), np.dtype((np.void, g.dtype.itemsize * g.shape[1]))
+        if not g.values.size:
+            return
+        n, row = rows_in_block(g.shape), np.dtype((np.void, arrays[0].itemsize * g.shape[1]))
         tables = [a.view(row) for a in arrays]  # each row one item: NumPy then copies it in one piece
         for i in range(0, len(g.rows), n):
             rows = g.rows[i : i + n]
@@ -145,7 +147,8 @@ class SGD(Optimizer):
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Where w only loses lr g, a row that is there twice may lose it twice: few rows need not be added up first."""
-        if len(arrays) > 1 or self.weight_decay or len(g.rows) > FEW:
+        plain = type(self).update is SGD.update and len(arrays) == 1 and not self.weight_decay
+        if not plain or len(g.rows) > FEW:
             super().update_rows(g, arrays)
         else:
             np.subtract.at(arrays[0], g.rows, float(self.lr) * g.values)
