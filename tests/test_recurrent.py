@@ -137,3 +137,12 @@ def test_one_step_of_one_unit(name: str) -> None:
         step = np.full(t.shape, 1e-6)
         up, down = ([a.data + s * step if a is t else a.data for a in ts] for s in (1, -1))
         assert t.size > 1 or np.allclose(d.sum() * 2e-6, (both(cell(*up)) - both(cell(*down))).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_an_empty_batch(name: str) -> None:
+    cell = CELLS[name][0]
+    x, *initial, W = arguments(name)
+    ts = [Tensor(a) for a in (x[:, :0], *(s[:0] for s in initial), W)]
+    y = both(cell(*ts))
+    assert y.size == 0 and not any(d.any() for d in gradients(y, ts, np.ones(y.shape)))

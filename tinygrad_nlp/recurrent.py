@@ -108,15 +108,15 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     states, gates, rz, n, a_n = saved
     H = W.shape[0]
     r, z = rz[..., :H], rz[..., H:]
-    drz, dn = rz * rz, states[:-1] - n
+    drz, scratch = rz * rz, states[:-1] - n
     np.subtract(rz, drz, drz)
     dr, dz = drz[..., :H], drz[..., H:]
     dr *= a_n
-    dz *= dn
-    np.multiply(n, n, dn)
+    dz *= scratch
+    dn = np.multiply(n, n, scratch)
     np.subtract(1, dn, dn)
-    dn *= np.subtract(1, z, n)
-    dn_r = a_n  # from here on, its memory
+    dn *= np.subtract(1, z, n)  # n is not needed any more
+    dn_r = a_n  # nor is a_n: its memory takes δn r
     W_rz, W_n = np.ascontiguousarray(W[:, : 2 * H].T), np.ascontiguousarray(W[:, 2 * H :].T)
     dh, through = np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
     steps = zip(g[::-1], dr[::-1], dz[::-1], drz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
@@ -132,7 +132,7 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
         dn_r_t.dot(W_n, through)
         dh += through
     dW = np.concatenate([flat_product(states[:-1], drz), flat_product(states[:-1], dn_r)], axis=1)
-    gates[..., : 2 * H], gates[..., 2 * H :] = drz, dn
+    gates[..., : 2 * H], gates[..., 2 * H :] = drz, dn  # nor are rz and n, which lie in gates
     return gates, dh, dW
 
 
@@ -193,26 +193,26 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
     states, gates, tanh_c = saved
     (T, B), H = x.shape[:2], h0.shape[-1]
     i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
-    forget, part = f.copy(), 1 - f
-    f *= part
+    forget, scratch = f.copy(), 1 - f
+    f *= scratch
     f *= states[1, :-1]  # c' f (1 − f)
-    np.multiply(c_in, c_in, part)
-    np.subtract(1, part, part)
-    part *= i
+    np.multiply(c_in, c_in, scratch)
+    np.subtract(1, scratch, scratch)
+    scratch *= i
     c_in *= i
     np.subtract(1, i, i)
     i *= c_in  # g i (1 − i)
-    c_in[...] = part  # i (1 − g²)
-    np.subtract(1, o, part)
-    part *= o
-    part *= tanh_c
+    c_in[...] = scratch  # i (1 − g²)
+    np.subtract(1, o, scratch)
+    scratch *= o
+    scratch *= tanh_c
     into_c = np.multiply(tanh_c, tanh_c, tanh_c)
     np.subtract(1, into_c, into_c)
     into_c *= o  # o (1 − tanh²c)
-    o[...] = part  # tanh(c) o (1 − o)
+    o[...] = scratch  # tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
     dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
-    difg, dc_thrice, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()
+    difg, dc_per_gate, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()
     steps = zip(
         g[0, ::-1], g[1, ::-1], into_c[::-1], difg[::-1], o[::-1], gates[::-1], forget[::-1], strict=True
     )  # fmt: skip
@@ -222,7 +222,7 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
         dc += through
         if from_cells:
             dc += gc_t
-        difg_t *= dc_thrice
+        difg_t *= dc_per_gate
         do_t *= dh
         da_t.dot(W_T, dh)
         dc *= f_t
@@ -236,9 +236,12 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
     states[0, 0], states[1, 0] = h0, c0
-    scale, shift = np.full((2, B, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
-    scale[:, 2 * H : 3 * H], shift[:, 2 * H : 3 * H] = 1, 0
-    gates, W = (x * scale).astype(dtype, copy=False), W * scale[0]
+    scale, shift = np.full((2, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
+    scale[2 * H : 3 * H], shift[2 * H : 3 * H] = 1, 0
+    gates, W = (x * scale).astype(dtype, copy=False), W * scale
+    scale, shift = (
+        np.repeat(a[None], B, axis=0) for a in (scale, shift)
+    )  # operands of one shape are NumPy's quick way
     a, product = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
     parts = (gates[..., k * H : (k + 1) * H] for k in range(4))
     for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
