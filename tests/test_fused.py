@@ -223,13 +223,26 @@ def test_probabilities_fed_to_the_cross_entropy_warn(make: Any) -> None:
 # --- Lookups ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_table_smaller_than_what_was_looked_up_gets_a_dense_gradient() -> None:
-    table, ids = Tensor(np.zeros((40_000, 2))), np.random.default_rng(0).integers(0, 40_000, 40_000)
-    for n, kind in ((40_000, np.ndarray), (39_999, RowSparse)):
-        (d,) = gradients(embedding(table, ids[:n]), [table], np.ones((n, 2)))
-        assert type(d) is kind
-        counts = np.bincount(ids[:n], minlength=40_000)
-        assert np.array_equal(d if kind is np.ndarray else d.todense(), np.stack([counts, counts], axis=1))
+def test_a_sum_of_row_sparse_gradients_keeps_at_most_twice_the_table() -> None:
+    rng = np.random.default_rng(0)
+    total, expected = RowSparse(np.empty(0, int), np.empty((0, 2)), (9, 2)), np.zeros((9, 2))
+    for _ in range(50):
+        rows, values = rng.integers(0, 9, 4), rng.normal(size=(4, 2))
+        total = total + RowSparse(rows, values, (9, 2))
+        np.add.at(expected, rows, values)
+        assert len(total.rows) <= 18
+        np.testing.assert_allclose(total.todense(), expected, atol=1e-12)
+
+
+def test_ignored_rows_may_hold_anything_to_any_order() -> None:
+    x = Tensor(np.array([[1.0, 2.0], [np.nan, np.inf], [0.0, 3.0]]))
+    loss = softmax_cross_entropy(x, np.array([0, -1, 1]), ignore_index=-1)
+    (first,) = gradients(loss, [x])
+    (again,) = gradients(loss, [x], create_graph=True)
+    np.testing.assert_allclose(again.data, first, atol=1e-15)
+    assert np.isfinite(first).all() and not first[1].any()
+    (second,) = gradients(np.sum(again * again), [x])
+    assert np.isfinite(second).all() and not second[1].any()
 
 
 @pytest.mark.parametrize("rows", [30, 40_000])
@@ -305,3 +318,10 @@ def test_a_table_used_in_every_way_at_once() -> None:
     np.sum(table).backward()
     assert type(table.grad) is np.ndarray and table.grad[1, 0] == 5 and table.grad[0, 0] == 1
     writable(table)[...] = 0.0
+
+
+def test_integer_logits_are_refused_and_unsigned_offsets_are_not() -> None:
+    with pytest.raises(TypeError, match=r"logits \(1, 2\) are int64: pass floats"):
+        softmax_cross_entropy(np.array([[0, 1]]), np.array([0]))
+    table, ids = np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])
+    assert np.array_equal(embedding_bag(table, ids, np.array([0, 2], np.uint64)), [[1, 2], [4, 5]])

@@ -22,8 +22,7 @@ from .rows import op, values
 from .rules import logsumexp
 from .sparse import RowSparse, add_rows
 
-# a table of at most so many numbers, or fewer than were looked up, gets a dense gradient: it is sooner added up
-SMALL = 1 << 16
+SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 
 
 def rows(a: Any) -> Any:
@@ -66,8 +65,10 @@ def softmax_cross_entropy_reference(
 ) -> Any:
     """−log softmax(x)ₖ = log Σⱼ exp(xⱼ) − xₖ for label k."""
     labels, weight = checked_labels(logits, labels, ignore_index, reduction)
+    if ignore_index is not None:
+        logits = np.where(weight[..., None] == 0, 0, logits)  # an ignored row may hold anything
     loss = logsumexp(logits) - np.take_along_axis(logits, labels[..., None], -1)[..., 0]
-    loss = np.where(weight == 0, 0, loss) * weight
+    loss = loss * weight
     return loss if reduction == "none" else np.sum(loss)
 
 
@@ -131,6 +132,8 @@ def checked_labels(logits: Any, labels: Any, ignore_index: int | None, reduction
         raise TypeError(
             f"softmax_cross_entropy: labels are {labels.dtype}, not integers: class numbers, not one-hot rows"
         )
+    if logits.dtype.kind not in "fc":
+        raise TypeError(f"softmax_cross_entropy: logits {logits.shape} are {logits.dtype}: pass floats")
     if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
         raise ValueError(
             f"softmax_cross_entropy: logits {logits.shape} want labels {logits.shape[:-1]}, not {labels.shape}"
@@ -149,7 +152,7 @@ def checked_labels(logits: Any, labels: Any, ignore_index: int | None, reduction
 
 def check_range(what: str, numbers: np.ndarray, size: int) -> None:
     """Refuse integers outside [0, size), naming the first; negative ones too: −1 never means the last."""
-    if numbers.size and numbers.astype(np.uintp).max() >= size:  # a negative one, as unsigned, is larger than any size
+    if numbers.size and numbers.astype(np.uint64).max() >= size:  # a negative one, unsigned, is larger than any size
         where = np.unravel_index(np.flatnonzero((numbers < 0) | (numbers >= size))[0], numbers.shape)
         at = ", ".join(str(int(i)) for i in where)
         raise ValueError(f"{what} {numbers[where]} at position ({at}) is outside [0, {size})")
@@ -176,16 +179,15 @@ def embedding_reference(table: Any, ids: Any) -> Any:
 def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
     """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
     flat, g = np.ravel(ids).astype(np.intp), g.reshape(np.size(ids), table.shape[1])
-    dense = table.size <= max(SMALL, g.size)
-    return (add_rows(flat, g, len(table)) if dense else RowSparse(flat, g.copy(), table.shape),)
+    return (add_rows(flat, g, len(table)) if table.size <= SMALL else RowSparse(flat, g.copy(), table.shape),)
 
 
 @op(d_embedding, reference=embedding_reference)
 def embedding(table: Any, ids: Any) -> Any:
     """Rows of a table (V, D) for integer ids (...): (..., D).
 
-    The gradient of a large table is a RowSparse; of a small one, or one smaller than the result, an array. Raises
-    TypeError for ids that are no integers, ValueError for one outside [0, V).
+    The gradient of a large table is a RowSparse, of a small one an array. Raises TypeError for ids that are no
+    integers, ValueError for one outside [0, V).
     """
     return table.take(checked_ids("embedding", table, ids), 0)
 
@@ -220,7 +222,7 @@ def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
     if ids.ndim != 1 or offsets.ndim != 1 or (offsets.dtype.kind not in "iu"):
         what = f"ids {ids.shape} and offsets {offsets.shape} of {offsets.dtype}"
         raise TypeError(f"embedding_bag: {what}: both are flat arrays of integers")
-    bounds = np.append(offsets, len(ids))
+    bounds = np.append(offsets.astype(np.intp), len(ids))
     lengths = np.diff(bounds)
     if len(offsets) == 0 or offsets[0] != 0 or lengths.min() < 0:
         raise ValueError(

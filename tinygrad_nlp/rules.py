@@ -293,9 +293,10 @@ def relu(x: Any) -> Any:
 
 @op(lambda g, y, x: g * y * (1 - y))
 def sigmoid(x: Any) -> Any:
-    """The logistic function 1 / (1 + e⁻ˣ), to full precision on both sides."""
-    with np.errstate(over="ignore"):  # of x = −1000 it is 1 / ∞ = 0
-        return 1 / (1 + np.exp(-x))
+    """The logistic function 1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, below −88 (float32) or −709. For its logarithm:
+    scipy.special.log_expit."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(np.multiply(x, -1.0)))
 
 
 @op(lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))

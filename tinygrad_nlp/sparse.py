@@ -66,7 +66,8 @@ class RowSparse:
         if isinstance(other, RowSparse):
             total = RowSparse(*self.parts[0], self.shape)
             total.parts = self.parts + other.parts
-            return total
+            many = sum(len(rows) for rows, _ in total.parts) > 2 * self.shape[0]
+            return total.coalesce() if many else total  # never more to keep than twice the table
         return self.todense() + (other.todense() if isinstance(other, Patches) else other)
 
     __radd__ = __add__
