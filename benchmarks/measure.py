@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,10 @@ def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, 
     chosen = [part for part in parts if not names or any(part.startswith(name) for name in names)]
     unknown = [name for name in names if not any(part.startswith(name) for part in parts)]
     if unknown:
-        sys.exit(f"run.py: no piece of work is called {', '.join(unknown)}: choose of {', '.join(parts)}")
+        print(
+            f"run.py: no piece of work is called {', '.join(unknown)}: choose from {', '.join(parts)}", file=sys.stderr
+        )
+        sys.exit(2)
     set_threads(threads)
     found: dict[str, Any] = {"machine": machine(threads)}
     print("  ".join(f"{key} {value}" for key, value in found["machine"].items()))
@@ -104,13 +108,17 @@ def in_turns(steps: dict[Any, Callable[[], Any]], seconds: float, clock: Callabl
         step()
         bursts[side] = max(1, round(BURST / max(clock() - start, 1e-6)))
     times: dict[Any, list[float]] = {side: [] for side in steps}
-    end = time.perf_counter() + seconds
+    gc.collect()
+    gc.freeze()  # or the collector goes through all objects of the peers, again and again
+    order, end = list(steps.items()), time.perf_counter() + seconds
     while time.perf_counter() < end or len(next(iter(times.values()))) < 5:
-        for side, step in steps.items():
+        random.shuffle(order)  # nobody always follows the same rival
+        for side, step in order:
             start = clock()
             for _ in range(bursts[side]):
                 step()
             times[side].append((clock() - start) / bursts[side])
+    gc.unfreeze()
     return times
 
 
@@ -129,8 +137,6 @@ def growth(seconds: float, out: Path) -> dict[str, Any]:
     """Our cost of a step against each size, with the straight line a + b n that fits best in relative terms."""
     found: dict[str, Any] = {}
     print("\ngrowth of our cost, in ms a step")
-    gc.collect()
-    gc.freeze()  # or the collector goes through all objects of PyTorch, again and again while a long chain is built
     for what, (build, sizes, expected) in GROWTH.items():
         steps = {n: build(n).side("ours")[0] for n in sizes}
         medians = [statistics.median(t) for t in in_turns(steps, seconds, time.process_time).values()]
@@ -142,7 +148,6 @@ def growth(seconds: float, out: Path) -> dict[str, Any]:
         print(f"  {what:<13} {cells}")
         straight = f"{a * 1e3:.3g} + {b * 1e3:.3g} n, at most {off:.0%} off; " if expected == "linear" else ""
         print(f"  {'':<13} {straight}last exponent {last:.2f} ({expected})")
-    gc.unfreeze()
     plot(found, out)
     return found
 
@@ -185,12 +190,17 @@ STATES = {"rnn": 1, "gru": 5, "lstm": 7}
 
 
 def memory() -> dict[str, Any]:
-    """The peak of a step above what was there before it, against the states that backpropagation must keep: each
+    """The peak of a step above what was there before it, against the states that plain backpropagation must keep: each
     cell's, the probabilities, and as many gradients as there are parameters. In pieces of time, each forgotten but for
-    its states and computed again on the way back (checkpoint), a step takes more time and less memory."""
+    its states and computed again on the way back (checkpoint), a step takes less memory, and more time: the last
+    column, in multiples of ours."""
     sides = ("ours", "ours, in 16 pieces", "NumPy by hand")
     found: dict[str, Any] = {}
-    print(f"\nmemory of a step in MB\n  {'':<14} {'must keep':>10}" + "".join(f"{side:>21}" for side in sides))
+    print(
+        f"\nmemory of a step in MB\n  {'':<14} {'must keep':>10}"
+        + "".join(f"{side:>21}" for side in sides)
+        + "   time in pieces"
+    )
     for cell in STATES:
         for T, B, H in work.SIZES:
             piece = work.character_rnn(cell, T, B, H)
@@ -198,8 +208,10 @@ def memory() -> dict[str, Any]:
             keep = 4 * (T * B * (STATES[cell] * H + V) + sum(a.size for a in piece.parameters))
             peaks = {side: peak(piece.side(side)[0]) for side in sides}
             cells = "".join(f"{p / 1e6:>12.2f} {p / keep:>6.2f} ×" for p in peaks.values())
-            print(f"  {f'{cell}-{T}x{B}x{H}':<14} {keep / 1e6:>10.2f}{cells}")
-            found[f"{cell}-{T}x{B}x{H}"] = {"must keep": keep, **peaks}
+            times = in_turns({side: piece.side(side)[0] for side in sides[:2]}, 1.0, time.process_time)
+            whole, pieces = (statistics.median(t) for t in times.values())
+            print(f"  {f'{cell}-{T}x{B}x{H}':<14} {keep / 1e6:>10.2f}{cells} {pieces / whole:>14.2f} ×")
+            found[f"{cell}-{T}x{B}x{H}"] = {"must keep": keep, **peaks, "time in pieces": pieces / whole}
     return found
 
 

@@ -1,4 +1,5 @@
-"""The same work in tinygrad_nlp, as its users write it: a model, backward(), an optimiser. See by_hand.py."""
+"""The same work in tinygrad_nlp, as its users write it: a model, backward(), an optimiser; and a character RNN in
+pieces, which takes the model apart. See by_hand.py."""
 
 from __future__ import annotations
 
@@ -102,10 +103,10 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1) 
     def in_pieces(ids: np.ndarray, labels: np.ndarray) -> Any:
         layer, output, total, n = model.layers[0], model.output, 0.0, -(-len(ids) // pieces)
         table = layer.input(model.embedding.table)
-        both = np.zeros((2, 1, ids.shape[1], H), np.float32)  # (h, c), each (time, B, H)
+        states = np.zeros((2, 1, ids.shape[1], H), np.float32)  # h, and for an LSTM c: each (time, B, H)
         for t in range(0, len(ids), n):
-            both = states_of[cell](table, ids[t : t + n], both[:, -1], layer.W)
-            total = total + loss_of(both, output.W, output.b, labels[t : t + n])
+            states = states_of[cell](table, ids[t : t + n], states[:, -1], layer.W)
+            total = total + loss_of(states, output.W, output.b, labels[t : t + n])
         return total / labels.size
 
     return training(model, parameters, batches, lambda model: Adam(model, 0.005), whole if pieces == 1 else in_pieces)
@@ -129,5 +130,5 @@ states_of = {
 
 
 @checkpoint
-def loss_of(both: Any, W: Any, b: Any, labels: np.ndarray) -> Any:
-    return softmax_cross_entropy(affine(both[0], W, b), labels, reduction="sum")
+def loss_of(states: Any, W: Any, b: Any, labels: np.ndarray) -> Any:
+    return softmax_cross_entropy(affine(states[0], W, b), labels, reduction="sum")

@@ -1,10 +1,11 @@
-"""Speed beside NumPy by hand, PyTorch, autograd and MyGrad: run.py [NAME…] [--json FILE] [--threads N]
+"""Speed beside NumPy by hand, PyTorch, autograd and MyGrad: run.py [NAME…] [--json FILE] [--threads N] …
 
-Every piece of work is a whole step of training (forward, loss, backward, update), the same numbers on all sides, which
-tests/test_benchmarks.py checks. The sides take turns, many times, a burst of steps each: what else runs on the machine
-then disturbs all alike. A row shows the median time of a step, its spread (the middle half of all turns), and how much
-of each other side's time ours takes. NAME is a piece of work (or how its name begins), or growth, memory, import; all
-without it.
+Every piece of work is a whole step of training (forward, loss, backward, update), but for the chain, which has no
+update. All sides start from the same numbers and arrive at the same, which tests/test_benchmarks.py checks; "dense"
+ones among themselves, for there Adam moves every row. The sides take turns, many times, a burst of steps each: what
+else runs on the machine then disturbs all alike. A row shows the median time of a step, its spread (the middle half of
+all turns), and how much of each other side's time ours takes. NAME is a piece of work (or how its name begins), or
+growth, memory, import; all without it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     p.add_argument("--threads", type=int, default=1, help="threads of BLAS and PyTorch (default 1)")
     p.add_argument("--seconds", type=float, default=6.0, help="how long to measure each piece of work (default 6)")
     p.add_argument("--out", type=Path, default=Path("out"), help="folder for the plot of growth (default out)")
-    return p.parse_args(argv)
+    options = p.parse_args(argv)
+    if options.threads < 1 or not options.seconds > 0:
+        p.error(f"--threads {options.threads} and --seconds {options.seconds:g} must be positive")
+    if options.json and not options.json.parent.is_dir():
+        p.error(f"--json {options.json}: there is no folder {options.json.parent}; make it first")
+    return options
 
 
 def limit_threads(n: int) -> None:

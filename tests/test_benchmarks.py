@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -108,6 +109,10 @@ def test_peak_counts_what_a_step_holds_at_a_time():
     assert measure.peak(lambda: np.ones(1000).sum()) == pytest.approx(8000, rel=0.2)
 
 
-def test_an_unknown_name_is_refused():
-    with pytest.raises(SystemExit, match="no piece of work is called nothing"):
-        measure.run(["nothing"], 1, 0.01, Path("unused"))
+@pytest.mark.parametrize(
+    "arguments", [["--threads", "0"], ["--seconds", "-1"], ["--json", "no/such/folder/f.json"], ["nothing"]], ids=str
+)
+def test_bad_arguments_are_refused_before_anything_is_measured(arguments):
+    run = [sys.executable, str(Path(__file__).parents[1] / "benchmarks" / "run.py"), *arguments]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 2 and arguments[-1] in done.stderr.splitlines()[-1] and "median" not in done.stdout
