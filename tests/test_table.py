@@ -91,9 +91,11 @@ def test_a_derivative_without_source_is_written_as_lambda() -> None:
         (lambda: rule(np.sinc, None), "rule for `sinc` without a derivative"),
         (
             lambda: rule(math.sin, lambda g, y, x: g),
-            "`sin` is no NumPy function, so Tensors would not reach its rule: decorate it with op()",
+            "`sin` is no NumPy function, so Tensors would not reach its row: decorate it with op()",
         ),
         (lambda: rule(lambda x: x, lambda g, y, x: g), "`<lambda>` is no NumPy function"),
+        (lambda: composite(math.sin), "would not reach its row: call the definition by its own name"),
+        (lambda: flat(math.floor), "would not reach its row: call it on t.data"),
         (lambda: op()(lambda x: x), "without a derivative"),
     ],
 )

@@ -94,22 +94,26 @@ def rule(fn: F, *derivatives: Callable[..., Any] | None, each: Callable[..., Any
     arguments. Returns fn.
     Raises TypeError without a derivative, or for a function that Tensors do not reach.
     """
-    if (
-        not isinstance(fn, np.ufunc)
-        and not hasattr(fn, "_implementation")
-        and fn.__module__.split(".")[0] != __package__
-    ):
-        raise TypeError(
-            f"`{name(fn)}` is no NumPy function, so Tensors would not reach its rule: decorate it with op()"
-        )
+    check_reach(fn, "decorate it with op()")
     if not any(d is not None for d in (*derivatives, each)):
         raise TypeError(f"rule for `{name(fn)}` without a derivative: flat({name(fn)}) is for functions that have none")
     TABLE[fn] = _row(fn, "rule", fn, derivatives, each)
     return fn
 
 
+def check_reach(fn: Callable[..., Any], remedy: str) -> None:
+    """Refuse a row that no Tensor would come to: of a function that is neither NumPy's nor ours."""
+    own = getattr(fn, "__module__", None) or ""
+    if not (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation") or own.split(".")[0] == __package__):
+        raise TypeError(f"`{name(fn)}` is no NumPy function, so Tensors would not reach its row: {remedy}")
+
+
 def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
-    """Add a row: on Tensors, fn is the decorated function, written in other functions of the table."""
+    """Add a row: on Tensors, fn is the decorated function, written in other functions of the table.
+
+    Raises TypeError for a function that Tensors do not reach.
+    """
+    check_reach(fn, "call the definition by its own name")
 
     def define(definition: F) -> F:
         TABLE[fn] = Row(fn, "composite", definition, keywords=frozenset(inspect.signature(definition).parameters))
@@ -119,8 +123,12 @@ def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def flat(*fns: Callable[..., Any]) -> None:
-    """Add rows for functions without a gradient: on Tensors they give what they give on the arrays behind them."""
+    """Add rows for functions without a gradient: on Tensors they give what they give on the arrays behind them.
+
+    Raises TypeError for a function that Tensors do not reach.
+    """
     for fn in fns:
+        check_reach(fn, "call it on t.data")
         TABLE[fn] = Row(fn, "flat", functools.partial(_on_arrays, fn))
 
 
