@@ -182,6 +182,8 @@ def test_operators_with_constants_on_either_side() -> None:
         (t >= 4, [False, True]),
         (t < a, [True, False]),
         (t <= 1, [True, False]),
+        (7 // t, [7, 1]),
+        (t // 3, [0, 1]),
         (t == 4, [False, True]),
         (t != 4, [True, False]),
         (t > 2, [False, True]),

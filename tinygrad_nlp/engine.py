@@ -179,9 +179,9 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
     oldest = min(x.birth for x in wanted) if results_only else -1
     for t in history(y, oldest):
         g = found.pop(t)
-        if type(g) is Patches or (type(g) is RowSparse and t.fn is not None):
+        if type(g) is not ndarray and (type(g) is Patches or (type(g) is RowSparse and t.fn is not None)):
             g = g.todense()
-        if t.fn is None or t in wanted:
+        if t.fn is None or (wanted and t in wanted):
             result[t] = plain(g)
             if t.fn is None or t.birth == oldest:
                 continue
@@ -190,7 +190,7 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
                 observer.backward(t, g, a, share)
             if a in found:
                 found[a] = found[a] + share  # never in place: a share may be somebody else's array
-            elif (a.fn is None or a in wanted) and type(share) is ndarray and is_shared(share, g, t):
+            elif (a.fn is None or (wanted and a in wanted)) and type(share) is ndarray and is_shared(share, g, t):
                 found[a] = share.copy()  # what a user is handed shares memory with nothing
             else:
                 found[a] = share
@@ -229,22 +229,22 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
     if row.reference is not None and (create_graph or not row.derivatives):
         yield from replay(t, row, g, create_graph)
         return
-    y, args = (t, t.args) if create_graph else (t.data, [a.data if type(a) is Tensor else a for a in t.args])
-    derivatives, joint = row.derivatives, row.joint
+    args = t.args if create_graph else [a.data if type(a) is Tensor else a for a in t.args]
+    given = (g, t if create_graph else t.data, *args)
+    derivatives, keywords, joint = row.derivatives, t.kwargs, row.joint
     if joint:  # one function for all arguments, which share its work
-        keywords = t.kwargs
         if t.saved is not None:
             saved = row.forward(*args, **keywords).saved if t.saved is spent else t.saved
             keywords, t.saved = keywords | {"saved": saved}, spent
-        together = derivatives(g, y, *args, **keywords)
+        together = derivatives(*given, **keywords)
         together = together if type(together) is tuple else (together,)
+        if any(type(a) is Tensor for a in t.args[len(together) :]):
+            what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
+            raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
     for i, a in enumerate(t.args):
         if type(a) is Tensor:
-            if joint and i >= len(together):
-                what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
-                raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
-            share = together[i] if joint else derivatives[i](g, y, *args, **t.kwargs)
-            fits = type(share) is ndarray and share.shape == a.data.shape and share.dtype == a.data.dtype
+            share = together[i] if joint else derivatives[i](*given, **keywords)
+            fits = type(share) is ndarray and share.shape == a.data.shape and share.dtype is a.data.dtype
             yield a, share if fits else fit(share, a, t, i)
 
 

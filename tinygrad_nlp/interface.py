@@ -60,7 +60,7 @@ class NumPyInterface:
     __mul__, __rmul__ = infix(np.multiply), reflected(np.multiply)
     __truediv__, __rtruediv__ = infix(np.divide), reflected(np.divide)
     __pow__, __rpow__ = infix(np.power), reflected(np.power)
-    __floordiv__ = method(np.floor_divide)
+    __floordiv__, __rfloordiv__ = method(np.floor_divide), lambda a, b: np.floor_divide(b, a)
     __mod__, __rmod__ = infix(np.remainder), reflected(np.remainder)
     __matmul__, __rmatmul__ = infix(np.matmul), reflected(np.matmul)
     __neg__, __pos__, __abs__ = method(np.negative), method(np.positive), method(np.absolute)
@@ -97,7 +97,9 @@ class NumPyInterface:
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
             raise TypeError(f"np.{name(ufunc)}.{method} has no derivative: use a function of the table, such as np.sum")
-        return self._dispatch(ufunc, [np.asarray(a) if type(a) is list else a for a in args], kwargs)
+        if list in map(type, args):
+            args = tuple(np.asarray(a) if type(a) is list else a for a in args)
+        return self._dispatch(ufunc, args, kwargs)
 
     def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self._dispatch(fn, args, kwargs)
