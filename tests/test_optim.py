@@ -44,11 +44,21 @@ MADE: dict[str, tuple[Any, str, dict[str, float]]] = {
     "adam": (lambda model: optim.Adam(model, 0.1, **ADAM), "adam", {}),
     "adamw": (lambda model: optim.AdamW(model, 0.1, **ADAM, weight_decay=0.2), "adam", {"weight_decay": 0.2}),
 }
-SHAPES = [(), (0,), (5,), (3, 4), (2, 0, 3), (70000,), (700, 130), (2, 40000)]  # the last three go in several blocks
+SHAPES = [
+    (),
+    (0,),
+    (5,),
+    (3, 4),
+    (2, 0, 3),
+    (70000,),
+    (700, 130),
+    (2, 40000),
+]  # with a BLOCK of 2¹⁶, the last three go in several
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_dense_steps_are_the_textbook(name: str) -> None:
+def test_dense_steps_are_the_textbook(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optim, "BLOCK", 1 << 16)
     make, kind, settings = MADE[name]
     rng = RNG(0)
     tensors = [Tensor(rng.standard_normal(shape)) for shape in SHAPES] + [Tensor(rng.standard_normal((4, 300)).T)]
