@@ -251,7 +251,7 @@ def shares(t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]
 def replay(t: Tensor, row: Any, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
     """The shares of a fused call by the chain rule through its reference; with create_graph they can be differentiated
     again."""
-    again = (lambda a: call(np.positive, (a,))) if create_graph else (lambda a: Tensor(a.data))
+    again = (lambda a: call(np.positive, (a,))) if create_graph else twin
     args = [again(a) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
     leaves = [a for a in args if type(a) is Tensor]
     y = row.reference(*args, **t.kwargs)
@@ -260,6 +260,13 @@ def replay(t: Tensor, row: Any, g: Any, create_graph: bool) -> Iterator[tuple[Te
         raise RuntimeError(f"{what}: draw random numbers outside, and pass them in")
     found = gradients(y, leaves, g, create_graph=create_graph)
     yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
+
+
+def twin(t: Tensor) -> Tensor:
+    """A leaf with the same array as t, which is read-only: nothing is copied."""
+    leaf = Tensor(np.empty((), t.dtype))
+    leaf.data = t.data
+    return leaf
 
 
 def writable(t: Tensor) -> np.ndarray:
