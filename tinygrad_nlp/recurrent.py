@@ -236,12 +236,10 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
     states[0, 0], states[1, 0] = h0, c0
-    scale, shift = np.full((2, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
-    scale[2 * H : 3 * H], shift[2 * H : 3 * H] = 1, 0
-    gates, W = (x * scale).astype(dtype, copy=False), W * scale
-    scale, shift = (
-        np.repeat(a[None], B, axis=0) for a in (scale, shift)
-    )  # operands of one shape are NumPy's quick way
+    halves = np.full((2, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
+    halves[:, 2 * H : 3 * H] = [[1], [0]]
+    gates, W = (x * halves[0]).astype(dtype, copy=False), W * halves[0]
+    scale, shift = np.repeat(halves[:, None], B, axis=1)  # of the shape of a step, which is NumPy's quick way
     a, product = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
     parts = (gates[..., k * H : (k + 1) * H] for k in range(4))
     for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
