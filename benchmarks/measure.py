@@ -173,8 +173,12 @@ def plot(found: dict[str, Any], out: Path) -> None:
     for axis, (what, f) in zip(np.atleast_1d(axes), found.items(), strict=True):
         n, (a, b) = np.array(f["sizes"]), f["line"]
         axis.loglog(n, 1e3 * np.array(f["median"]), "o", label="measured")
-        axis.loglog(n, 1e3 * (a + b * n), "-", label="a + b n")
+        if GROWTH[what][2] == "linear":
+            axis.loglog(n, 1e3 * (a + b * n), "-", label="a + b n")
         axis.set(xlabel=what, title=f"last exponent {f['last exponent']:.2f}")
+        axis.set_xticks(n, [f"{size:,}" for size in f["sizes"]], rotation=45)
+        axis.set_yticks(1e3 * np.array(f["median"]), [f"{1e3 * t:.3g}" for t in f["median"]])
+        axis.minorticks_off()
     np.atleast_1d(axes)[0].set_ylabel("ms a step")
     np.atleast_1d(axes)[0].legend()
     out.mkdir(parents=True, exist_ok=True)
