@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawing import SEEDS
-from forward_mode import push
 from hypothesis import given
 
+from tests.battery.drawing import SEEDS
+from tests.battery.forward_mode import push
 from tinygrad_nlp import RowSparse, Tensor, embedding, engine, gradients, relu, softmax_cross_entropy
 from tinygrad_nlp.engine import call, history, writable
 from tinygrad_nlp.nn import frozen

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases_more import CASES
-from checks import close, dense, numbers
-from drawing import SEEDS, Call, Case
 from hypothesis import given
 
 import tinygrad_nlp as tg
+from tests.battery.cases_more import CASES
+from tests.battery.checks import close, dense, numbers
+from tests.battery.drawing import SEEDS, Call, Case
 from tinygrad_nlp import RowSparse, Tensor, embedding, embedding_bag, gradients, softmax_cross_entropy
+from tinygrad_nlp.calculus.rows import full_name
 from tinygrad_nlp.engine import TABLE, writable
-from tinygrad_nlp.rows import full_name
 
 FUSED = [case for case in CASES if TABLE[case.row].reference is not None]
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special as special
-from cases_more import CASES
-from checks import dense
-from drawing import SEEDS, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.battery.cases_more import CASES
+from tests.battery.checks import dense
+from tests.battery.drawing import SEEDS, Case
 from tinygrad_nlp import Tensor, gradients, log_softmax, logsumexp, relu, sigmoid, softmax
-from tinygrad_nlp.rows import full_name
+from tinygrad_nlp.calculus.rows import full_name
 from tinygrad_nlp.rules import KINKS
 
 

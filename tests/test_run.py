@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import survivor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import survivor
 from tinygrad_nlp import run as run_room
 from tinygrad_nlp.files import FileError, read_tree, write_tree
 from tinygrad_nlp.nn import Dropout, Sequential

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import RowSparse, Tensor, affine, embedding, gradcheck, gradients, nn, softmax, softmax_cross_entropy
+from tinygrad_nlp import (
+    RowSparse,
+    Tensor,
+    affine,
+    embedding,
+    gradcheck,
+    gradients,
+    nn,
+    softmax,
+    softmax_cross_entropy,
+)
 from tinygrad_nlp.engine import history
 from tinygrad_nlp.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 

@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from . import composites, nlp, nn, optim, products, run
-from .bptt import time_map
-from .check import check_fused, gradcheck
+from . import nlp, nn, optim, run
+from .calculus import composites, products
+from .calculus.rows import composite, flat, op, rule, table
+from .checking.check import check_fused, gradcheck
+from .checking.taylor import taylor_test
+from .core.sparse import RowSparse
 from .engine import Tensor, gradients
-from .explain import explain
 from .fused import affine, embedding, embedding_bag, softmax_cross_entropy
-from .preflight import preflight
 from .recurrent import gru, lstm, rnn
-from .rows import composite, flat, op, rule, table
 from .rules import log_softmax, logsumexp, relu, sigmoid, softmax
-from .sparse import RowSparse
-from .taylor import taylor_test
+from .seeing.bptt import time_map
+from .seeing.explain import explain
+from .seeing.preflight import preflight
+from .seeing.watch import watch
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .watch import watch
 
 __all__ = [
     "RowSparse",

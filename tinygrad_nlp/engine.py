@@ -20,9 +20,9 @@ from typing import Any, NamedTuple, Protocol, final
 import numpy as np
 from numpy import ndarray
 
-from .interface import NumPyInterface, astype, name
-from .sparse import Patches, RowSparse
-from .unbroadcast import fit
+from .core.interface import NumPyInterface, astype, name
+from .core.sparse import Patches, RowSparse
+from .core.unbroadcast import fit
 
 TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (rows.py says what that is); rules.py and fused.py fill it
 births = itertools.count()

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from .calculus.rows import op, values
+from .core.sparse import RowSparse, add_rows
 from .engine import Saved
 from .recurrent import one_dtype
-from .rows import op, values
 from .rules import logsumexp
-from .sparse import RowSparse, add_rows
 
 SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 

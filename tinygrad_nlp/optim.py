@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from .core.sparse import RowSparse
 from .engine import Tensor, writable
 from .nn import check_state, frozen
-from .sparse import RowSparse
 from .tree import branches, map_leaves, named_leaves
 
 BLOCK = 1 << 17  # numbers of a parameter updated at a time

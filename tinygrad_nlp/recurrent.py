@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .calculus.rows import op
 from .engine import Saved
-from .rows import op
 from .rules import sigmoid
 
 

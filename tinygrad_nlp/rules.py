@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import scipy.special as special
 
+from .calculus.rows import op, rule
+from .core.interface import astype, getitem
+from .core.sparse import Patches, scatter_values
 from .engine import Tensor
-from .interface import astype, getitem
-from .rows import op, rule
-from .sparse import Patches, scatter_values
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 # Sums pass g on; products swap their factors; xⁿ brings down its exponent.

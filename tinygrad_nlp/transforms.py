@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from .calculus.rows import op
+from .core.interface import name
+from .core.sparse import RowSparse
 from .engine import Tensor, call, gradients
-from .interface import name
-from .rows import op
-from .sparse import RowSparse
 from .tree import branches, map_leaves, named_leaves
 
 Function = Callable[..., Any]

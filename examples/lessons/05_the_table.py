@@ -13,7 +13,7 @@ Expect: np.sinc refused, then differentiated, and checked.
 import numpy as np
 
 from tinygrad_nlp import Tensor, rule, table
-from tinygrad_nlp.check import gradcheck
+from tinygrad_nlp.checking.check import gradcheck
 
 # %% Some rows: the name, the kind, and for each argument what becomes of g, the gradient of the output y
 for line in table().splitlines():

@@ -14,8 +14,8 @@ Expect: gradcheck names the mistake; Taylor's remainder falls with slope 2 for t
 import numpy as np
 
 from tinygrad_nlp import op, softmax
-from tinygrad_nlp.check import gradcheck
-from tinygrad_nlp.taylor import taylor_test
+from tinygrad_nlp.checking.check import gradcheck
+from tinygrad_nlp.checking.taylor import taylor_test
 
 # %% Settings
 x = np.random.default_rng(0).normal(size=(2, 5))

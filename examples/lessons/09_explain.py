@@ -11,7 +11,7 @@ Expect: the four lines of lesson 7, in the engine's words: a row for each call, 
 import numpy as np
 
 from tinygrad_nlp import Tensor, sigmoid, softmax_cross_entropy
-from tinygrad_nlp.explain import explain
+from tinygrad_nlp.seeing.explain import explain
 
 # %% Settings: two examples, two inputs, two hidden units, two classes
 rng = np.random.default_rng(0)

@@ -16,8 +16,8 @@ Expect: the fused backward pass equals the reference; gradients that vanish by h
 import numpy as np
 
 from tinygrad_nlp import Tensor, gradients, rnn
-from tinygrad_nlp.bptt import time_map
 from tinygrad_nlp.recurrent import rnn_reference
+from tinygrad_nlp.seeing.bptt import time_map
 
 # %% Settings
 T, B, H = 6, 2, 4

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ..check import Report, gradcheck
+from ..checking.check import Report, gradcheck
 from . import template
 
 SEEDS = range(5)

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ..check import Report
+from ..checking.check import Report
 from . import KOANS, SEEDS, grade
 
 LIMIT = 10.0  # seconds for an exercise

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .download import CorpusError
-
 UNKNOWN = "UUUNKKK"  # the unknown word of the course's vocabulary
 START, END = "<s>", "</s>"
 REVIEW_TOKENS = 1  # version of review_tokens: parsed caches made by another one are not read
 
 
 # %% From bytes to text
+class CorpusError(Exception):
+    """A corpus cannot be used. The message is one line: what, where, and the remedy. Scripts print it and exit 2."""
+
+
 def decode(data: bytes, name: str = "text") -> str:
     """Decode UTF-8 strictly; a leading byte-order mark goes, every other character stays (CR, U+0085 …).
 

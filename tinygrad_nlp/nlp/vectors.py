@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from . import text
-from .download import CorpusError
+from .text import CorpusError
 
 ROW_CAP = 1 << 16  # bytes of one row; a row of 300 numbers has about 3,000
 ROWS_CAP = 5_000_000  # the largest published table has 2,200,000

@@ -1,0 +1,202 @@
+"""report.json as one page: nothing loaded from elsewhere, for a phone as for a desk, by day and by night.
+
+The page says nothing that report.json does not: page() sees only that, and report.json alone makes it again:
+
+    python examples/reproduction/page.py OUT/report.json > OUT/report.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+Spec = dict[str, Any]
+INK = "#010203"  # stands for the colour of the page's text, which a picture does not know
+COLOURS = ("#3b82c4", "#d9822b", "#3f9e5a", "#c2504f", "#8c6bb1", "#8a8a8a")  # seen well on white and on black
+NONE = "–"
+STRONG = 0.6  # contribution of a word that is shaded fully
+
+STYLE = """
+:root { color-scheme: light dark; --page: #fdfdfb; --ink: #1d2329; --soft: #5b6570; --line: #d6dade;
+  --for: 40 140 80; --against: 205 70 60 }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #15181c; --ink: #e4e7ea; --soft: #9aa4ae; --line: #363c43; --for: 70 175 110; --against: 225 95 85 } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--page); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif }
+p, summary, .long { overflow-wrap: anywhere }
+h1, h2 { line-height: 1.2 }
+h2 { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem }
+h2 span, .soft, caption { color: var(--soft) }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-numeric: tabular-nums }
+caption { text-align: left; padding-bottom: .3rem }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line) }
+.long { font-size: .8em }
+.summary td:first-child, .summary td:last-child { white-space: nowrap }
+.summary td:last-child { font-weight: 600 }
+figure { margin: 1.5rem 0 }
+figure svg { width: 100%; height: auto; max-width: 40rem; color: var(--ink); display: block }
+.conclusion { border-left: .25rem solid var(--line); padding-left: .8rem }
+details { margin: .7rem 0 }
+summary { cursor: pointer }
+.review { line-height: 1.9 }
+mark { color: inherit; border-radius: .2em }
+@media (max-width: 40rem) {
+  .wide thead, .summary .none { display: none }
+  .wide tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line) }
+  .wide td { display: block; border: 0; padding: .1rem 0 }
+  .wide td:not(:first-child)::before { content: attr(data-head) " "; color: var(--soft) }
+  .summary tr { display: grid; grid-template-columns: auto 1fr auto; column-gap: .6rem }
+  .summary td:nth-child(2)::before, .summary td:nth-child(5)::before { content: none !important }
+  .summary td:nth-child(3) { grid-area: 2 / 1 / 3 / 4 }
+  .summary td:nth-child(4) { grid-area: 3 / 1 / 4 / 4 }
+  .summary td:nth-child(5) { grid-area: 1 / 3 }
+}
+"""
+
+
+# %% The page
+def page(report: Spec) -> str:
+    """The whole page from the whole of report.json."""
+    rows = [[row["id"], row["claim"], row["published"] or NONE, row["ours"], row["verdict"]] for row in report["rows"]]
+    corpora = [[name, source["source"], source["sha256"]] for name, source in report["corpora"].items()]
+    pictures = any(section.get("pictures") for section in report["sections"])
+    missing = (
+        ""
+        if drawing() or not pictures
+        else "<p class=soft>Pictures need matplotlib: pip install tinygrad-nlp[plot]</p>"
+    )
+    note = f"<p><b>{escape(report['note'])}</b></p>" if report["note"] else ""
+    body = "\n".join(section(s) for s in report["sections"])
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The assignment, run again</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
+<h1>The assignment, run again</h1>
+<p>{escape(report["introduction"])}</p>
+{note}{missing}
+{table({"caption": "", "head": ["row", "claim", "published", "ours", "verdict"], "rows": rows}, "summary")}
+{body}
+<h2>Corpora</h2>
+{table({"caption": "", "head": ["corpus", "source", "sha256"], "rows": corpora})}
+</body></html>
+"""
+
+
+def section(s: Spec) -> str:
+    """A claim: method, tables, pictures, reviews, conclusion."""
+    parts = [f"<h2><span>{escape(s['id'])}</span> {escape(s['title'])}</h2>", f"<p>{escape(s['method'])}</p>"]
+    parts += [table(t) for t in s["tables"]]
+    parts += [figure(p, salt=f"{s['id']} {i}") for i, p in enumerate(s.get("pictures", ()))]
+    parts += [review(r) for r in s.get("reviews", ())]
+    return "\n".join([*parts, f"<p class=conclusion>{escape(s['conclusion'])}</p>"])
+
+
+def table(t: Spec, kind: str = "") -> str:
+    """On a narrow screen tables with many columns become lists, and the summary becomes cards."""
+
+    def cell(name: str, text: str) -> str:
+        style = "none" if text == NONE else "long" if max(map(len, text.split()), default=0) > 40 else ""
+        return f'<td class="{style}" data-head="{escape(name)}">{escape(text)}</td>'
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in t["head"])
+    rows = ("".join(cell(*c) for c in zip(t["head"], row, strict=True)) for row in t["rows"])
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    caption = f"<caption>{escape(t['caption'])}</caption>" if t["caption"] else ""
+    wide = "wide" if len(t["head"]) > 3 else ""
+    return f'<table class="{wide} {kind}">{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+
+
+def review(r: Spec) -> str:
+    """A review, its words shaded by what they contribute: green for good, red for bad."""
+    words = "".join(f"{shaded(word, weight)} " for word, weight in r["words"])
+    return (
+        f"<details><summary>{escape(r['head'])}</summary><p class=soft>{escape(r['sum'])}<br>"
+        f"{escape(r['strongest'])}<br>{escape(r['explanations'])}</p><p class=review>{words}</p></details>"
+    )
+
+
+def shaded(word: str, weight: float) -> str:
+    strength = min(abs(weight) / STRONG, 1)
+    if strength < 0.05:
+        return escape(word)
+    colour = "for" if weight > 0 else "against"
+    return f'<mark style="background: rgb(var(--{colour}) / {strength:.2f})" title="{weight:+}">{escape(word)}</mark>'
+
+
+# %% Pictures
+def drawing() -> Any:
+    """matplotlib, or None where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    return matplotlib
+
+
+def figure(p: Spec, salt: str) -> str:
+    """A picture as SVG in the page, its text as outlines so that no font is needed; the same bytes each time."""
+    matplotlib = drawing()
+    if matplotlib is None:
+        return ""
+    from matplotlib.figure import Figure
+
+    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    style = {
+        "svg.hashsalt": salt,
+        "svg.fonttype": "path",
+        "font.size": 9,
+        "legend.frameon": False,
+        **dict.fromkeys(ink, INK),
+    }
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style, "backend": "agg"}):
+        drawn = Figure(figsize=(5, 3.2), layout="constrained")
+        axes = drawn.subplots()
+        texts = [x for points in p["series"].values() for x, *_ in points if isinstance(x, str)]
+        (bars if texts else lines)(axes, p)
+        axes.set(xlabel=p["x"], ylabel=p["y"])
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(p["series"]) > 1:
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2 if p["x"] else -0.1), ncols=3)
+        file = io.StringIO()
+        drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    ids = f"s{salt.replace(' ', '-').replace('.', '')}-"  # apart from those of the other pictures in the page
+    svg = re.sub(r'\bid="', f'id="{ids}', svg).replace('href="#', f'href="#{ids}').replace("url(#", f"url(#{ids}")
+    label = escape(p["caption"])
+    return f'<figure role="img" aria-label="{label}">{svg}<figcaption class=soft>{label}</figcaption></figure>'
+
+
+def lines(axes: Any, p: Spec) -> None:
+    """Points joined, with their intervals if they have any."""
+    for (name, points), colour in zip(p["series"].items(), COLOURS, strict=False):
+        x, y = [point[0] for point in points], [point[1] for point in points]
+        axes.plot(x, y, "o-", markersize=3, label=name, color=colour)
+        if points and len(points[0]) == 4:
+            axes.fill_between(
+                x, [point[2] for point in points], [point[3] for point in points], alpha=0.25, color=colour, lw=0
+            )
+
+
+def bars(axes: Any, p: Spec) -> None:
+    """Bars side by side for each x; zoom: the axis leaves out what all have in common."""
+    names = list(dict.fromkeys(x for points in p["series"].values() for x, *_ in points))
+    width = 0.8 / len(p["series"])
+    for i, ((name, points), colour) in enumerate(zip(p["series"].items(), COLOURS, strict=False)):
+        x = [names.index(point[0]) + (i + 0.5) * width - 0.4 for point in points]
+        axes.bar(x, [point[1] for point in points], 0.9 * width, label=name, color=colour)
+    axes.set_xticks(range(len(names)), names)
+    if p.get("zoom"):
+        heights = [point[1] for points in p["series"].values() for point in points]
+        margin = 0.3 * (max(heights) - min(heights)) or 0.01
+        axes.set_ylim(min(heights) - margin, max(heights) + margin)
+
+
+if __name__ == "__main__":
+    print(page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), end="")

@@ -1,0 +1,382 @@
+"""gradcheck, taylor_test and check_fused: wrong gradients are caught and named, right ones pass, inputs stay as they
+are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import scipy.special as special
+
+import tinygrad_nlp as tg
+from tests.battery.hand_written import MISTAKES, Mistake
+from tinygrad_nlp.checking.check import check_fused, gradcheck
+from tinygrad_nlp.checking.taylor import taylor_test
+from tinygrad_nlp.engine import TABLE, Tensor
+
+
+@pytest.fixture(autouse=True)
+def table_as_it_was() -> Iterator[None]:
+    """Planted rows leave with their test."""
+    before = dict(TABLE)
+    yield
+    TABLE.clear()
+    TABLE.update(before)
+
+
+def diagnoses(report):
+    return " | ".join(a.diagnosis for a in report.arguments if not a.right)
+
+
+# --- Hand-written backward passes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+def test_classic_mistakes_are_caught_and_named_and_the_right_versions_pass(mistake: Mistake):
+    for seed in range(12):
+        args = mistake.args(np.random.default_rng(seed))
+        report = gradcheck(mistake.f, *args, gradient=mistake.wrong, seed=seed)
+        assert not report and not report.problems
+        assert mistake.word in diagnoses(report), report
+        right = gradcheck(mistake.f, *args, gradient=mistake.right, seed=seed)
+        assert right, right
+
+
+def test_there_are_enough_classic_mistakes():
+    assert len(MISTAKES) >= 19 and len({m.name for m in MISTAKES}) == len(MISTAKES)
+
+
+x34 = np.random.default_rng(1).normal(size=(3, 4))
+w4 = np.random.default_rng(2).normal(size=4)
+more_mistakes = [  # (f, backward, args, what the diagnosis says)
+    (np.sin, lambda g, x: g * g * np.cos(x), (x34,), "upstream twice"),
+    (np.sin, lambda g, x: g * np.cos(x) + 0.25, (x34,), "constant offset: 0.25"),
+    (np.sin, lambda g, x: g * np.cos(x) / 12, (x34,), "factor 1/12 everywhere, which is 1/x.size or 1/y.size"),
+    (np.sin, lambda g, x: -0.3 * g * np.cos(x), (x34,), "factor −0.3 everywhere"),
+    (np.sin, lambda g, x: (g * np.cos(x)).T, (x34,), "transpose"),
+    (np.sin, lambda g, x: (g * np.cos(x)).ravel(), (x34,), "reshape it"),
+    (np.sin, lambda g, x: (g * np.cos(x)).sum(0), (x34,), "axis summed"),
+    (np.sum, lambda g, x: g, (x34,), "axis not spread: shape () instead of (3, 4): broadcast it back over axis 0, 1"),
+    (lambda x: np.sum(x, axis=1), lambda g, x: g, (x34,), "broadcast it back over axis 1"),
+    (np.sin, lambda g, x: g * np.cos(x) ** 2, (x34,), "derivative twice"),
+    (tg.softmax, lambda g, x: tg.softmax(x) * (1 - tg.softmax(x)), (w4,), "diagonal only, and upstream ignored"),
+    (np.sin, lambda g, x: np.ones(5), (x34,), "shape (5,) instead of (3, 4)"),
+    (np.sin, lambda g, x: np.ones((4, 3)), (x34,), "and other numbers"),
+    (np.sin, lambda g, x: g.mean() * np.cos(x), (x34,), "upstream averaged"),
+    (np.sin, lambda g, x: g / 0, (x34,), "not finite"),
+    (np.sin, lambda g, x: None, (x34,), "missing"),
+    (np.sin, lambda g, x: np.where(x > x.min(), g * np.cos(x), 0), (x34,), "zeros: 1 of 12 places"),
+    (lambda x: np.cumsum(x), lambda g, x: np.cumsum(g), (w4,), "transpose: the Jacobian"),
+    (lambda x: np.cumsum(x), lambda g, x: np.cumsum(g[::-1])[::-1] - g, (w4,), "diagonal missing"),
+    (lambda x: np.outer(w4, x), lambda g, x: (g * w4[:, None])[-1], (w4,), "only the last counts"),
+    (lambda x: np.outer(w4, np.cumsum(x)), lambda g, x: np.cumsum(g[0, ::-1])[::-1] * w4[0], (w4,), "only the first"),
+    (lambda x: x + np.sin(x) + x * x, lambda g, x: g * np.cos(x), (w4,), "only use 1, by `sin`, counts"),
+    (lambda x: x, lambda g, x: g.T, (x34[:, :3],), "transpose"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", more_mistakes, ids=lambda case: case[3])
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_more_mistakes_by_name(case):
+    f, backward, args, says = case
+    report = gradcheck(f, *args, gradient=backward)
+    assert not report
+    assert says in diagnoses(report), report
+
+
+def test_a_report_reads_as_a_table():
+    def backward(g, x, W):
+        return g @ W.T, np.where(np.arange(4) == 2, 0, x.T @ g)
+
+    report = gradcheck(lambda x, W: x @ W, np.ones((2, 3)), np.ones((3, 4)), gradient=backward)
+    assert [a.name for a in report.arguments] == ["x", "W"] and [a.right for a in report.arguments] == [True, False]
+    W = report.arguments[1]
+    assert W.index[1] == 2 and W.given == 0 and W.numeric != 0
+    assert "W" in str(report) and f"{W.numeric:.8g}" in str(report) and str(W.index) in str(report)
+    assert str(report).startswith("gradcheck: WRONG")
+
+
+def test_ignored_integers_and_dicts_have_their_own_gradients():
+    def f(p, ids):
+        return p["E"][ids] + p["b"]
+
+    def backward(g, p, ids):
+        E = np.zeros_like(p["E"])
+        np.add.at(E, ids, g)
+        return {"E": E, "b": g.sum(0)}, None
+
+    args = {"E": x34, "b": w4}, np.array([2, 0, 2])
+    assert gradcheck(f, *args, gradient=backward)
+    assert gradcheck(f, *args, gradient=lambda g, p, ids: backward(g, p, ids)[0])  # integers may be left out
+    report = gradcheck(f, *args, gradient=lambda g, p, ids: ({"E": backward(g, p, ids)[0]["E"]}, None))
+    assert [(a.name, a.right) for a in report.arguments] == [("p.E", True), ("p.b", False)]
+
+
+# --- Misbehaviour -----------------------------------------------------------------------------------------------------
+
+
+def in_place_g(g, x, W):
+    g *= 2
+    return g / 2 @ W.T, x.T @ g / 2
+
+
+def in_place_x(g, x, W):
+    grads = g @ W.T, x.T @ g
+    x += 1
+    return grads
+
+
+@pytest.mark.parametrize(
+    ("backward", "says"),
+    [
+        (in_place_g, "changed the upstream gradient g in place"),
+        (in_place_x, "changed its argument x in place"),
+        (lambda g, x, W: g @ W.T, "returned 1 gradients for 2 arguments (x, W)"),
+        (lambda g, x, W: (g @ W.T, x.T @ g, 0), "returned 3 gradients"),
+    ],
+)
+def test_what_else_a_backward_pass_does_wrong(backward, says):
+    x, W = x34.copy(), np.ones((4, 2))
+    report = gradcheck(lambda x, W: x @ W, x, W, gradient=backward)
+    assert not report and says in str(report)
+    assert np.array_equal(x, x34) and np.all(W == 1)
+
+
+def test_problems_of_the_function_itself():
+    def writes(x):
+        x += 1
+        return x * x
+
+    rng = np.random.default_rng(0)
+    for f, says in [
+        (writes, "changed an argument in place"),
+        (lambda x: x * rng.normal(), "differ from call to call"),
+        (lambda x: np.log(x - x), "not finite here: output 0 of 4 is -inf"),
+    ]:
+        with np.errstate(all="ignore"):
+            report = gradcheck(f, w4)
+        assert not report and says in str(report)
+    with pytest.raises(TypeError, match=r"arguments \(ids\) holds a float array"):
+        gradcheck(lambda ids: ids, np.arange(3))
+    with pytest.raises(ValueError, match="order=3"):
+        gradcheck(np.sin, w4, order=3)
+    with pytest.raises(ValueError, match="order=2"):
+        gradcheck(np.sin, w4, order=2, gradient=lambda g, x: g)
+
+
+def test_inputs_keep_every_byte_and_layout_does_not_matter():
+    base = np.random.default_rng(3).normal(size=(6, 8))
+    for x in (base[::-2, ::2], base.T, np.broadcast_to(base[0], (3, 8)), base[:0], np.array(0.5)):
+        before = x.tobytes()
+        assert gradcheck(lambda x: np.tanh(x) * x, x, order=2)
+        assert x.tobytes() == before
+        assert not gradcheck(lambda x: np.tanh(x) * x, x, gradient=lambda g, x: 2 * g) or x.size == 0
+
+
+# --- Kinks ------------------------------------------------------------------------------------------------------------
+
+
+def test_kinks_are_reported_and_mistakes_beside_them_found():
+    x = np.array([-1.0, 0.0, 2.0, 0.0])
+    report = gradcheck(tg.relu, x)
+    assert report and report.arguments[0].kinks == [(1,), (3,)] and "2 at a kink" in str(report)
+    wrong = gradcheck(tg.relu, x, gradient=lambda g, x: g * np.array([0, 0, 2, 0]))
+    assert not wrong and wrong.arguments[0].index == (2,)
+    beyond = gradcheck(np.abs, x, gradient=lambda g, x: np.where(x == 0, 9 * g, g * np.sign(x)))
+    assert not beyond and beyond.arguments[0].index in [(1,), (3,)]
+
+
+def test_ties_share_whatever_the_shares_but_not_more_than_the_whole():
+    x = np.array([1.0, 3.0, 3.0, 2.0])
+    for shares, right in [([0, 0.5, 0.5, 0], True), ([0, 1, 0, 0], True), ([0, 1, 1, 0], False)]:
+        report = gradcheck(lambda x: np.max(x), x, gradient=lambda g, x, shares=shares: g * np.array(shares))
+        assert bool(report) == right, report
+    assert "ties" in diagnoses(report)
+
+
+def test_a_place_near_a_kink_is_no_kink():
+    x = np.array([1e-5, -1e-5, 0.3])
+    assert not gradcheck(lambda x: np.sqrt(x * x), x, gradient=lambda g, x: g * np.abs(np.sign(x)))
+    assert gradcheck(lambda x: np.sqrt(x * x), x, gradient=lambda g, x: g * np.sign(x))
+
+
+# --- No false alarms --------------------------------------------------------------------------------------------------
+
+
+def normal(*shape, scale=1.0):
+    return lambda rng: rng.normal(size=shape) * scale
+
+
+def with_zeros(*shape):
+    return lambda rng: rng.normal(size=shape) * (rng.random(shape) < 0.6)
+
+
+def tied(*shape):
+    return lambda rng: rng.integers(0, 3, shape).astype(float)
+
+
+def uniform(low, high, *shape):
+    return lambda rng: rng.uniform(low, high, shape)
+
+
+RIGHT = {
+    "relu with zeros": (tg.relu, with_zeros(4, 5)),
+    "leaky relu with zeros": (lambda x: np.maximum(x, 0) - 0.9 * np.maximum(-x, 0), with_zeros(4, 5)),
+    "abs with zeros": (np.abs, with_zeros(3, 4)),
+    "relu next to 0": (tg.relu, lambda rng: rng.choice([-1, 1], 6) * 10.0 ** rng.uniform(-12, 0, 6)),
+    "two relu layers": (lambda x, W, V: tg.relu(tg.relu(x @ W) @ V), with_zeros(3, 4), normal(4, 5), normal(5, 2)),
+    "saturated sigmoid": (tg.sigmoid, normal(3, 4, scale=40)),
+    "sigmoid below rounding": (tg.sigmoid, uniform(-60, -37, 4)),
+    "saturated expit": (special.expit, normal(3, 4, scale=100)),
+    "saturated tanh": (np.tanh, normal(3, 4, scale=20)),
+    "softmax": (tg.softmax, normal(3, 5)),
+    "saturated softmax": (tg.softmax, normal(3, 5, scale=300)),
+    "log_softmax": (tg.log_softmax, normal(3, 5, scale=50)),
+    "logsumexp": (tg.logsumexp, normal(2, 4, scale=1000)),
+    "exp of large numbers": (np.exp, uniform(-80, 80, 3, 4)),
+    "log of small numbers": (np.log, uniform(1e-9, 1e-3, 5)),
+    "tied max": (lambda x: np.max(x, axis=-1), tied(4, 5)),
+    "tied maximum": (np.maximum, tied(3, 5), tied(3, 5)),
+    "clip": (lambda x: np.clip(x, 1, 2), tied(4, 5)),
+    "0-d": (lambda x, y: x * np.sin(y), normal(), normal()),
+    "0-d and 1-d": (lambda x, y: x * np.sin(y), normal(), normal(3)),
+    "empty": (lambda x, y: x @ y, normal(0, 3), normal(3, 2)),
+    "empty sum": (lambda x: np.sum(np.exp(x), axis=0), normal(0, 3)),
+    "a constant": (lambda x: np.sum(x * 0) + 1.0, normal(3)),
+    "a loss": (lambda x: tg.softmax_cross_entropy(x, np.array([1, 0, 2])), normal(3, 4, scale=10)),
+    "a lookup": (lambda t: tg.embedding(t, np.array([1, 1, 0])), normal(4, 2)),
+    "rnn": (tg.rnn, normal(3, 2, 3), normal(2, 3), normal(3, 3)),
+    "lstm": (tg.lstm, normal(2, 2, 8), normal(2, 2), normal(2, 2), normal(2, 8)),
+    "norm": (np.linalg.norm, normal(5)),
+    "sort": (np.sort, normal(3, 5)),
+    "inverse": (lambda x: np.linalg.inv(x + 4 * np.eye(3)), normal(3, 3)),
+    "large": (lambda x, W: np.tanh(x @ W), normal(10, 30), normal(30, 8)),
+    "large with kinks": (lambda x: np.sum(tg.relu(x)), with_zeros(10, 30)),
+    "several outputs": (lambda x: {"a": np.tanh(x), "b": [np.sum(x)]}, normal(2, 3)),
+}
+
+
+@pytest.mark.parametrize("case", RIGHT.values(), ids=RIGHT)
+def test_no_false_alarm(case):
+    f, *makers = case
+    for seed in range(13):
+        args = [np.asarray(make(np.random.default_rng([seed, k]))) for k, make in enumerate(makers)]
+        for dtype in (np.float64, np.float32):
+            report = gradcheck(f, *[a.astype(dtype) for a in args], seed=seed)
+            assert report, report
+    second = gradcheck(f, *args, order=2)
+    assert second, second
+
+
+def test_no_false_alarm_for_a_row_sparse_gradient():
+    table = np.random.default_rng(0).normal(size=(4000, 20))
+    assert type(next(iter(tg.gradients(tg.embedding(Tensor(table), np.array([1])).sum()).values()))) is tg.RowSparse
+    assert gradcheck(lambda t: np.sin(tg.embedding(t, np.array([1, 1, 0]))), table, order=2)
+
+
+def test_float32_that_cannot_be_float64_and_float32_that_loses_digits():
+    def insists(x):
+        if x.dtype != np.float32:
+            raise TypeError("float32 only")
+        return np.tanh(x)
+
+    x = x34.astype(np.float32)
+    assert gradcheck(insists, x, gradient=lambda g, x: g * (1 - np.tanh(x) ** 2))
+    assert not gradcheck(insists, x, gradient=lambda g, x: g * (1.02 - np.tanh(x) ** 2))
+    report = gradcheck(np.tanh, x, gradient=lambda g, x: g * (1 - np.tanh(x) ** 2) * (1 + (x.dtype == np.float32)))
+    assert not report and "right in float64, not in float32" in diagnoses(report)
+
+
+# --- The engine's own gradients ---------------------------------------------------------------------------------------
+
+
+class Model:
+    """A Module as check.py sees one: anything with named_parameters."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.W, self.fixed, self.size = Tensor(rng.normal(size=(4, 2))), rng.normal(size=2), 2
+
+    def named_parameters(self):
+        return [("W", self.W)]
+
+    def __call__(self, x):
+        return np.tanh(x @ self.W + self.fixed)
+
+
+def test_modules_and_tensors():
+    report = gradcheck(lambda model, x: model(x), Model(), x34, order=2)
+    assert report, report
+    assert [a.name for a in report.arguments] == ["model.W", "x", "∇ by model.W", "∇ by x"]
+    assert gradcheck(np.sin, Tensor(x34))
+
+
+def test_planted_rules_are_found_in_both_orders():
+    wrong = tg.op(lambda g, y, x: g * np.sin(x))(lambda x: np.sin(x))
+    assert not gradcheck(wrong, x34)
+    late = tg.op(lambda g, y, x: (g * np.cos(x),), reference=lambda x: 2 * np.sin(x))(lambda x: np.sin(x))
+    assert gradcheck(late, x34)
+    report = gradcheck(late, x34, order=2)
+    assert not report and [a.right for a in report.arguments] == [True, False] and report.arguments[1].name == "∇ by x"
+
+
+def test_one_wrong_number_among_many_is_found():
+    big = np.random.default_rng(0).normal(size=(50, 60))
+
+    def backward(g, x):
+        d = g * np.cos(x)
+        d[31, 7] += 0.01
+        return d
+
+    assert not gradcheck(np.sin, big, gradient=backward)
+    assert "factor 2 everywhere" in diagnoses(gradcheck(np.sin, big, gradient=lambda g, x: 2 * g * np.cos(x)))
+
+
+def test_a_function_that_drops_the_gradient():
+    report = gradcheck(lambda x: np.sin(x.data if type(x) is Tensor else x), x34)
+    assert not report and "zeros" in diagnoses(report)
+
+
+# --- Taylor and fused -------------------------------------------------------------------------------------------------
+
+
+def loss(model, x):
+    return np.mean(np.square(model(x)))
+
+
+def test_taylor_slopes_are_one_and_two_and_show_a_wrong_gradient():
+    result = taylor_test(loss, Model(), x34)
+    assert result
+    assert result.slopes == pytest.approx((1, 2), abs=0.1)
+    assert len(result.steps) == len(result.without) == len(result.with_gradient)
+    wrong = tg.op(lambda g, y, x: g * 1.1 * (1 - y * y))(lambda x: np.tanh(x))
+    bad = taylor_test(lambda x, W: np.sum(wrong(x @ W) ** 2), x34, np.ones((4, 2)))
+    assert not bad and bad.slopes[1] == pytest.approx(1, abs=0.2)
+    assert taylor_test(lambda x: np.sum(3 * x), x34)  # linear: nothing remains but rounding
+
+
+def test_taylor_plot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    axes = taylor_test(np.exp, w4).plot()
+    assert len(axes.lines) == 2 and axes.get_xscale() == "log"
+    matplotlib.pyplot.close(axes.figure)
+
+
+def test_fused_ops_equal_their_references():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(3, 4)), np.array([1, -7, 0])
+    for op, args, keywords in [
+        (tg.affine, (x34, np.ones((4, 2)), np.ones(2)), {}),
+        (tg.softmax_cross_entropy, (logits, labels), {"ignore_index": -7, "reduction": "sum"}),
+        (tg.rnn, (rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(3, 3))), {}),
+    ]:
+        report = check_fused(op, *args, **keywords)
+        assert report, report
+    value = tg.op(lambda g, y, x: (g * np.cos(x),), reference=lambda x: np.sin(x) + 1)(lambda x: np.sin(x))
+    assert "differ in value" in str(check_fused(value, x34))
+    slope = tg.op(lambda g, y, x: (g * np.sin(x),), reference=lambda x: np.sin(x))(lambda x: np.sin(x))
+    assert not check_fused(slope, x34)
+    with pytest.raises(TypeError, match="no reference"):
+        check_fused(tg.relu, x34)

@@ -1,0 +1,199 @@
+"""Runs: each counted once, kept, the same on any number of workers; dead workers, Ctrl-C, clusters."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from common import BadInput
+from reproduction import jobs
+from reproduction.jobs import Job, perform_all
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+VICTIMS = """
+import os, signal, time
+from pathlib import Path
+import numpy as np
+import beside
+
+def note(place, name):
+    with open(Path(place) / "log", "a") as file:
+        file.write(name + "\\n")
+
+def draws(folder, seed, place):
+    note(place, f"draws-{seed}")
+    return {"mean": float(np.random.default_rng(seed).normal(size=(50, 50)).dot(np.ones(50)).mean())}
+
+def dies(folder, place, times):
+    note(place, "dies")
+    if (Path(place) / "log").read_text().split().count("dies") <= times:
+        time.sleep(0.5)  # until another run has begun
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+def sleeps(folder, place, seconds):
+    note(place, "sleeps")
+    time.sleep(seconds)
+    return seconds
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a module of jobs, which every worker finds."""
+    (tmp_path / "victims.py").write_text(VICTIMS)
+    (tmp_path / "beside.py").write_text("")
+    (tmp_path / "apart.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs.source.cache_clear()
+    yield tmp_path
+    sys.modules.pop("victims", None)
+    if "joblib" in sys.modules:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+
+
+def draws(place, count=4):
+    return [Job(f"draws-0.{seed}", "victims.draws", {"seed": seed, "place": str(place)}) for seed in range(count)]
+
+
+def dies(place, times=1):
+    return Job("dies", "victims.dies", {"place": str(place), "times": times})
+
+
+def log(place):
+    return (place / "log").read_text().split()
+
+
+def test_a_finished_run_is_kept_and_never_repeated(place):
+    first = list(perform_all(draws(place), place / "runs", {}))
+    again = list(perform_all(draws(place), place / "runs", {}))
+    assert again == first and sorted(log(place)) == [f"draws-{seed}" for seed in range(4)]
+    assert [name for name, _ in first] == [f"draws-0.{seed}" for seed in range(4)]
+    assert len({found["result"]["mean"] for _, found in first}) == 4
+    assert all(found["seconds"] >= 0 for _, found in first)
+
+
+def test_a_damaged_result_is_run_again(place):
+    (first,) = perform_all(draws(place, 1), place / "runs", {})
+    (kept,) = (place / "runs").glob("*.json")
+    kept.write_text("{")
+    (again,) = perform_all(draws(place, 1), place / "runs", {})
+    assert again[1]["result"] == first[1]["result"] and log(place) == ["draws-0"] * 2
+    assert json.loads(kept.read_text())["result"] == first[1]["result"]
+
+
+def test_a_label_changes_with_all_that_the_result_depends_on_and_with_nothing_else(place):
+    job = draws(place, 1)[0]
+
+    def label(job, corpora=()):
+        jobs.source.cache_clear()
+        return jobs.label(job, dict(corpora))
+
+    before = label(job)
+    assert label(Job(job.name, job.function, {**job.arguments, "seed": 9})) != before
+    assert label(Job(job.name, "victims.dies", job.arguments)) != before
+    assert label(job, {"text": "abc"}) != before
+    (place / "apart.py").write_text("changed = True")
+    assert label(job) == before
+    (place / "beside.py").write_text("changed = True")
+    assert label(job) != before
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        label(Job("x", "nowhere.at_all", {}))
+
+
+def test_the_source_of_the_experiments_has_the_examples_they_use_but_not_the_report():
+    names = {path.name for path in jobs.with_imports(EXAMPLES / "reproduction" / "sentiment_experiments.py")}
+    assert {"sentiment_experiments.py", "sentiment.py", "common.py"} <= names
+    assert not names & {"claims.py", "text_sections.py", "page.py", "reproduce.py", "bigram.py"}
+
+
+def test_two_workers_find_what_one_does(place):
+    wanted = draws(place)
+    one = dict(perform_all(wanted, place / "one", {}))
+    two = dict(perform_all(wanted, place / "two", {}, workers=2))
+    assert {name: found["result"] for name, found in one.items()} == {
+        name: found["result"] for name, found in two.items()
+    }
+
+
+def survived(place, finished):
+    """Every run is there, once; those that were finished when the worker died are not repeated."""
+    names = [name for name, _ in finished]
+    assert sorted(names) == sorted(["dies", *(f"draws-0.{seed}" for seed in range(4))])
+    assert dict(finished)["dies"]["result"] == "survived"
+    for seed in range(4):
+        expected = np.random.default_rng(seed).normal(size=(50, 50)).dot(np.ones(50)).mean()
+        assert dict(finished)[f"draws-0.{seed}"]["result"]["mean"] == pytest.approx(expected, abs=1e-12)
+    assert log(place).count("dies") == 2
+    assert len(list((place / "runs").glob("*.json"))) == 5
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:joblib")
+def test_a_killed_worker_loses_nothing_with_joblib(place):
+    survived(place, list(perform_all([*draws(place), dies(place)], place / "runs", {}, workers=2)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:joblib")
+def test_a_run_that_always_kills_its_worker_is_given_up_in_one_line(place):
+    with pytest.raises(BadInput, match="died 3 times") as raised:
+        list(perform_all([dies(place, times=99)], place / "runs", {}, workers=2))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # of what a cluster whose workers are killed says
+def test_a_killed_worker_loses_nothing_on_a_cluster(place):
+    distributed = pytest.importorskip("distributed")
+    quiet = {
+        "n_workers": 2,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "silence_logs": 50,
+    }
+    with distributed.LocalCluster(processes=True, **quiet) as cluster:
+        address = cluster.scheduler_address
+        survived(place, list(perform_all([*draws(place), dies(place)], place / "runs", {}, scheduler=address)))
+
+
+def test_no_scheduler_is_one_line(place, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+    with pytest.raises(BadInput, match=r"no dask scheduler at tcp://127\.0\.0\.1:9") as raised:
+        list(perform_all(draws(place), place / "runs", {}, scheduler="tcp://127.0.0.1:9"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process_behind(place, workers):
+    script = f"""
+import sys; sys.path[:0] = [{str(EXAMPLES)!r}, {str(place)!r}]
+from pathlib import Path
+from common import run
+from reproduction.jobs import Job, perform_all
+def main():
+    jobs = [Job("quick", "victims.sleeps", dict(place={str(place)!r}, seconds=0))]
+    jobs += [Job(f"slow-{{i}}", "victims.sleeps", dict(place={str(place)!r}, seconds=60 + i)) for i in range(3)]
+    for name, _ in perform_all(jobs, Path({str(place / "runs")!r}), {{}}, workers={workers}):
+        print(name, flush=True)
+run(main)
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
+    ) as process:
+        assert process.stdout.readline() == "quick\n"
+        while log(place).count("sleeps") < 1 + workers:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)  # waits for its workers as well, which hold the pipes open
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    (kept,) = (place / "runs").glob("*.json")
+    assert kept.name.startswith("quick-") and output == ""

@@ -1,0 +1,79 @@
+"""The examples as a person runs them: what they print, and one clear line for bad input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script without corpora; with a proxy that nobody answers there is no network either."""
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    inherited = {key: value for key, value in os.environ.items() if key != "TINYGRAD_NLP_DATA"}
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *options]
+    return subprocess.run(
+        command, env=inherited | nowhere | environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_softmax_gradient_prints_small_differences_and_one_perplexity(tmp_path: Path) -> None:
+    printed = example("softmax_gradient", "--out", str(tmp_path)).stdout
+    differences = [float(number) for number in re.findall(r"\d\.\de[-+]\d\d", printed)]
+    assert len(differences) == 3 and max(differences) < 1e-9
+    assert len(set(re.findall(r"\d+\.\d{9}", printed))) == 1
+
+
+def test_backprop_by_hand_prints_small_differences(tmp_path: Path) -> None:
+    printed = example("backprop_by_hand", "--out", str(tmp_path)).stdout
+    differences = [float(number) for number in re.findall(r"\d\.\de[-+]\d\d", printed)]
+    assert len(differences) == 10 and max(differences) < 1e-14
+
+
+def test_char_rnn_runs_on_built_in_text_says_so_and_goes_on_from_a_prompt(tmp_path: Path) -> None:
+    done = example(
+        "char_rnn", "--smoke", "--out", str(tmp_path), "--sample", "The ", TINYGRAD_NLP_CACHE=str(tmp_path / "cache")
+    )
+    assert done.returncode == 0, done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("Built-in corpora are used")
+    assert "The " in done.stdout and len(last) > 0
+    assert json.loads((tmp_path / "char_rnn.json").read_text())["steps"] == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("bigram", ["--steps", "-3"], "-3 is not a whole number from 1 on"),
+        ("char_rnn", ["--steps", "many"], "many is not a whole number from 1 on"),
+        ("char_rnn", ["--cell", "gpt"], "invalid choice: 'gpt'"),
+        ("char_rnn", ["--data", "nowhere"], "data folder nowhere is not there"),
+        ("char_rnn", ["--sample", "naïve"], "'ï'"),
+        ("char_rnn", ["--temperature", "-1", "--sample", "a"], "temperature"),
+        ("sentiment", ["--seed", "x"], "invalid int value: 'x'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(name: str, options: list[str], says: str, tmp_path: Path) -> None:
+    cache = {"TINYGRAD_NLP_CACHE": str(tmp_path / "cache")}
+    done = example(name, "--smoke", "--out", str(tmp_path / "out"), *options, **cache)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and says in done.stderr
+    assert not list((tmp_path / "out").glob("*")), "nothing is left behind"
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = example("softmax_gradient", "--out", str(tmp_path / "file" / "out"))
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "--out" in done.stderr
+
+
+def test_a_damaged_corpus_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tinyshakespeare.txt").write_text("To be, or not")
+    done = example("char_rnn", "--smoke", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "tinyshakespeare.txt" in done.stderr and "checksum" in done.stderr

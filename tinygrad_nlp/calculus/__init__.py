@@ -1,0 +1,1 @@
+"""What stands around the table: how a row is made (rows), and functions defined by others (composites, products)."""

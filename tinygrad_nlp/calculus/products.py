@@ -1,0 +1,120 @@
+"""Products of arrays: dot, inner, outer, tensordot and kron by reshape and matmul, einsum by contract().
+
+All are composites: their derivatives are those of the functions that they are made of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine import call
+from ..rules import contract
+from .composites import axes_of, count
+from .rows import composite
+
+
+@composite(np.matrix_transpose)
+def matrix_transpose(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+@composite(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    if np.size(a) != np.size(b):
+        raise ValueError(f"vdot: {np.shape(a)} and {np.shape(b)} differ in size: give as many numbers on both sides")
+    return np.sum(np.ravel(a) * np.ravel(b))
+
+
+@composite(np.dot)
+def dot(a: Any, b: Any) -> Any:
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return np.matmul(a, b) if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
+
+
+@composite(np.inner)
+def inner(a: Any, b: Any) -> Any:
+    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, (-1, -1))
+
+
+@composite(np.outer)
+def outer(a: Any, b: Any) -> Any:
+    return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
+
+
+@composite(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    if isinstance(axes, (int, np.integer)):
+        axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
+    ours = list(axes_of(tuple(np.atleast_1d(axes[0]).tolist()), np.ndim(a)))
+    theirs = list(axes_of(tuple(np.atleast_1d(axes[1]).tolist()), np.ndim(b)))
+    if [np.shape(a)[i] for i in ours] != [np.shape(b)[i] for i in theirs]:
+        raise ValueError(f"tensordot: axes {ours} of {np.shape(a)} and {theirs} of {np.shape(b)} differ in size")
+    left, right = np.moveaxis(a, ours, range(-len(ours), 0)), np.moveaxis(b, theirs, range(len(theirs)))
+    rows, columns, n = left.shape[: left.ndim - len(ours)], right.shape[len(theirs) :], count(b, theirs)
+    flat_rows, flat_columns = int(np.prod(rows)), int(np.prod(columns))
+    return np.reshape(np.reshape(left, (flat_rows, n)) @ np.reshape(right, (n, flat_columns)), (*rows, *columns))
+
+
+@composite(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    d = max(np.ndim(a), np.ndim(b))
+    m, n = ((1,) * (d - np.ndim(x)) + np.shape(x) for x in (a, b))
+    product = np.reshape(a, [k for i in m for k in (i, 1)]) * np.reshape(b, [k for j in n for k in (1, j)])
+    return np.reshape(product, [i * j for i, j in zip(m, n, strict=True)])
+
+
+@composite(np.einsum)
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+    """Bring the specification to the normal form of contract(): name the output, spell out the ellipsis, take
+    diagonals of repeated letters, sum letters that stand alone, and drop axes of size 1 that broadcast."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum of Tensors takes its subscripts as a string, such as 'ij,jk->ik'")
+    specs, out = explicit(subscripts, [np.ndim(x) for x in operands])
+    xs = list(operands)
+    for i, spec in enumerate(specs):
+        for letter in sorted(set(spec)):
+            while spec.count(letter) > 1:
+                p, q = spec.index(letter), spec.rindex(letter)
+                xs[i] = np.diagonal(xs[i], 0, p, q)  # goes last
+                spec = spec[:p] + spec[p + 1 : q] + spec[q + 1 :] + letter
+        specs[i] = spec
+    size: dict[str, int] = {}
+    for x, spec in zip(xs, specs, strict=True):
+        for letter, n in zip(spec, np.shape(x), strict=True):
+            if 1 not in (n, size.get(letter, 1)) and n != size[letter]:
+                raise ValueError(f"einsum {subscripts!r}: axis {letter!r} has sizes {size[letter]} and {n}")
+            size[letter] = n if size.get(letter, 1) == 1 else size[letter]
+    for i, spec in enumerate(specs):
+        thin = tuple(k for k, c in enumerate(spec) if np.shape(xs[i])[k] == 1 != size[c])
+        xs[i] = np.squeeze(xs[i], thin) if thin else xs[i]
+        specs[i] = "".join(c for k, c in enumerate(spec) if k not in thin)
+    for i, spec in enumerate(specs):
+        elsewhere = out + "".join(specs[:i] + specs[i + 1 :])
+        alone = tuple(k for k, c in enumerate(spec) if c not in elsewhere)
+        xs[i] = np.sum(xs[i], alone) if alone else xs[i]
+        specs[i] = "".join(c for k, c in enumerate(spec) if k not in alone)
+    return call(contract, (",".join(specs) + "->" + out, *xs))
+
+
+def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
+    """The operands' letters and the output's, with each ellipsis spelled out in letters of its own."""
+    left, arrow, out = subscripts.replace(" ", "").partition("->")
+    specs = left.split(",")
+    if len(specs) != len(ndims):
+        raise ValueError(f"einsum {subscripts!r} names {len(specs)} operands but got {len(ndims)}")
+    extra = [n - len(spec.replace("...", "")) if "..." in spec else 0 for spec, n in zip(specs, ndims, strict=True)]
+    free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBAzyxwvutsrqponmlkjihgfedcba" if c not in subscripts][: max(extra)][
+        ::-1
+    ]
+    specs = [spec.replace("...", "".join(free[len(free) - k :])) for spec, k in zip(specs, extra, strict=True)]
+    if not arrow:
+        out = "..." * ("..." in left) + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
+    if arrow and "..." not in out and max(extra) > 0:
+        raise ValueError(f"einsum {subscripts!r}: the output lacks the ellipsis: name it there, or sum its axes first")
+    for spec, n in zip(specs, ndims, strict=True):
+        if len(spec) != n:
+            raise ValueError(f"einsum {subscripts!r}: {spec!r} has {len(spec)} letters for an operand of {n} axes")
+    return specs, out.replace("...", "".join(free))

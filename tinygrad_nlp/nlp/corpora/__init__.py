@@ -1,0 +1,33 @@
+"""The corpora of the experiments: where they come from, how they are checked, and the bundles that the examples use."""
+
+from .bundles import (
+    Characters,
+    FilmReviews,
+    News,
+    ReviewText,
+    characters,
+    film_reviews,
+    news,
+    review_text,
+    text_of,
+)
+from .download import CorpusError, Unavailable
+from .registry import REGISTRY, Source, fetch, find
+
+__all__ = [
+    "REGISTRY",
+    "Characters",
+    "CorpusError",
+    "FilmReviews",
+    "News",
+    "ReviewText",
+    "Source",
+    "Unavailable",
+    "characters",
+    "fetch",
+    "film_reviews",
+    "find",
+    "news",
+    "review_text",
+    "text_of",
+]

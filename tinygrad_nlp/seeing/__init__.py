@@ -1,0 +1,1 @@
+"""Backpropagation made visible: explain, watch, preflight, and the map of gradients through time."""

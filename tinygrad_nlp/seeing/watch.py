@@ -1,0 +1,196 @@
+"""watch(): where a NaN or an infinity was born, and whether a constant was changed behind the gradient's back.
+
+    with watch():
+        loss = model(x)      FloatingPointError at the first call that makes a NaN or an infinity: where, and the remedy
+        loss.backward()      the same for gradients; RuntimeError where a constant is not what it was when used
+
+It plugs into the engine's observer, so it costs nothing when off.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import warnings
+import weakref
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import engine
+from ..calculus.rows import values
+from ..core.sparse import Patches, RowSparse
+from ..engine import Tensor, name
+
+HERE = os.path.dirname(engine.__file__) + os.sep  # the root of the package
+LOG = (
+    "log is -inf at 0 and NaN below: keep its argument away from 0, np.maximum(x, 1e-12), or use log_softmax, logsumexp"
+)
+EXP = "exp overflows above 88 in float32, 709 in float64: subtract the maximum first, or use softmax, logsumexp"
+ZERO = "division by 0: divide by np.where(b == 0, 1, b), or add a small number to the denominator"
+OUTSIDE = "an argument is outside of the function's domain: np.clip it"
+GREW = "the values grew until they overflowed: a smaller learning rate, optim.clip_norm, or smaller initial weights"
+REMEDIES = {
+    **dict.fromkeys(["log", "log2", "log10", "log1p", "xlogy", "logit", "logabsdet"], LOG),
+    **dict.fromkeys(["exp", "exp2", "expm1", "sinh", "cosh"], EXP),
+    **dict.fromkeys(["divide", "reciprocal", "remainder"], ZERO),
+    **dict.fromkeys(["sqrt", "power", "arcsin", "arccos", "arccosh", "arctanh", "gammaln", "digamma"], OUTSIDE),
+}
+BACKWARD = (
+    "the derivative is infinite there, and 0 · inf is NaN even for entries that np.where drops: make the argument "
+    "safe first, safe = np.where(x > 0, x, 1), and choose after the call, np.where(x > 0, np.sqrt(safe), 0)"
+)
+
+
+ELEMENTWISE = (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum)
+
+
+class Note(weakref.ref[Tensor]):
+    """Where a Tensor was made, and checksums of the constants that its call read; it goes with the Tensor."""
+
+    __slots__ = ("birth", "file", "line", "sums")
+    birth: int
+    file: str
+    line: int
+    sums: list[int]
+
+
+notes: dict[int, Note] = {}  # by birth
+
+
+def forget(note: Any) -> None:
+    notes.pop(note.birth, None)
+
+
+def source(t: Tensor) -> str:
+    """file:line of the call that made t, if watch() saw it."""
+    note = notes.get(t.birth)
+    return "" if note is None else f"{os.path.basename(note.file)}:{note.line}"
+
+
+@contextmanager
+def watch() -> Iterator[None]:
+    """Raise FloatingPointError at the first call of this block, forward or backward, that makes a NaN or an infinity.
+
+    The message names the call, your file and line, the range of each argument and the usual remedy. Infinities that you
+    put in yourself, such as a mask of -inf, may pass; a NaN never does. A constant (ids, labels, masks, data) that has
+    changed between forward and backward raises RuntimeError, naming the call; an (N, 1) that meets an (N,), and so
+    makes (N, N), is a warning.
+
+    >>> with watch():
+    ...     p = np.log(Tensor([1.0, 0.0]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FloatingPointError: `log` at ... made -inf: argument 0 (2,) in [0, 1]: log is -inf at 0 and NaN below: keep ...
+    """
+    before, engine.observer = engine.observer, Watch()
+    try:
+        with np.errstate(all="ignore"):  # NumPy's own warnings would come first, and say less
+            yield
+    finally:
+        engine.observer = before
+
+
+class Watch:
+    """The observer behind watch()."""
+
+    last: Tensor | None = None
+
+    def forward(self, t: Tensor) -> None:
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
+            frame = frame.f_back
+        note = notes[t.birth] = Note(t, forget)
+        note.birth, note.file, note.line = t.birth, frame.f_code.co_filename, frame.f_lineno
+        note.sums = [checksum(a) for _, a in constants(t)]
+        if not finite(t.data):
+            check_result(t)
+        if what := accidental_broadcast(t):
+            warnings.warn(what, stacklevel=2)
+
+    def backward(self, t: Tensor, g: Any, a: Tensor, share: Any) -> None:
+        if t is not self.last:
+            self.last = t
+            check_constants(t)
+        if type(share) is not Patches and not finite(share) and finite(g):
+            i = next(i for i, b in enumerate(t.args) if b is a)
+            what = f"the gradient of argument {i} of {place(t)} became {worst(share)} in backward: {ranges(t)}"
+            raise FloatingPointError(f"{what}: {BACKWARD if np.isfinite(t.data).all() else GREW}")
+
+
+def finite(a: Any) -> bool:
+    """Whether every number is finite; the dot product finds out in one fast pass, but may overflow itself."""
+    a = a.values if type(a) is RowSparse else a.data if type(a) is Tensor else a
+    return math.isfinite(np.vdot(a, a)) or bool(np.isfinite(a).all())
+
+
+def constants(t: Tensor) -> Iterator[tuple[Any, np.ndarray]]:
+    """The arrays among the arguments of a call, with their position or keyword."""
+    for key, a in (*enumerate(t.args), *t.kwargs.items()):
+        for part in a if type(a) is tuple else (a,):
+            if type(part) is np.ndarray and part.dtype.kind in "biufc":
+                yield key, part
+
+
+def checksum(a: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(a).data) if a.size else 0
+
+
+def check_constants(t: Tensor) -> None:
+    """Refuse a call whose constants are not what they were in the forward pass."""
+    if (note := notes.get(t.birth)) is not None:
+        for (key, a), old in zip(constants(t), note.sums, strict=True):
+            if checksum(a) != old:
+                what = (
+                    f"argument {key} of {place(t)}, a constant {a.dtype}{a.shape}, changed between forward and backward"
+                )
+                raise RuntimeError(f"{what}: its gradient would be wrong; pass a copy, or change it after backward")
+
+
+def check_result(t: Tensor) -> None:
+    """Raise for a NaN, and for an infinity that no argument had."""
+    given = [np.asarray(values(a)) for a in t.args if isinstance(a, (Tensor, np.ndarray, float))]
+    nan = bool(np.isnan(t.data).any())
+    if nan and (bad := [i for i, a in enumerate(given) if np.isnan(a).any()]):
+        remedy = "it was there before the first call: look at the data and the initial weights"
+        raise FloatingPointError(f"{place(t)} was given NaN in argument {bad[0]}: {ranges(t)}: {remedy}")
+    if nan or all(np.isfinite(a).all() for a in given):
+        remedy = REMEDIES.get(name(t.fn), GREW)
+        if nan and not all(np.isfinite(a).all() for a in given):
+            remedy = "inf - inf, 0 * inf and inf / inf are NaN: for a mask of yours, use a large finite number"
+        raise FloatingPointError(f"{place(t)} made {worst(t.data)}: {ranges(t)}: {remedy}")
+
+
+def accidental_broadcast(t: Tensor) -> str:
+    """What to say of (N, 1) with (N,), which is (N, N): a loss of every prediction against every target."""
+    if t.fn in ELEMENTWISE and t.data.ndim == 2:
+        a, b = sorted((np.shape(a) for a in t.args), key=len)
+        if len(a) == 1 and b == (a[0], 1) and a[0] > 1:
+            return f"{place(t)} makes {t.shape} of {a} and {b}: reshape one to the other's shape, or write np.outer"
+    return ""
+
+
+def place(t: Tensor) -> str:
+    """The call that made t, with the user's file and line."""
+    note = notes.get(t.birth)
+    return f"`{name(t.fn)}`" + ("" if note is None else f" at {note.file}:{note.line}")
+
+
+def worst(a: Any) -> str:
+    a = a.values if type(a) is RowSparse else values(a)
+    return "NaN" if np.isnan(a).any() else f"{a[~np.isfinite(a)][0]:+}".removeprefix("+")
+
+
+def ranges(t: Tensor) -> str:
+    """Smallest and largest finite number of each argument."""
+    found = []
+    for i, a in enumerate(values(list(t.args))):
+        if isinstance(a, (np.ndarray, float, int)):
+            a = np.asarray(a)
+            kept = a[np.isfinite(a)]
+            inside = f"in [{kept.min():.4g}, {kept.max():.4g}]" if kept.size else "with no finite number"
+            found.append(f"argument {i} {a.shape} {inside}")
+    return ", ".join(found)
