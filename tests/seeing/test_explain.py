@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tinygrad_nlp import RowSparse, Tensor, embedding, gradients, gru, relu, rnn, softmax_cross_entropy
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram
-from tinygrad_nlp.seeing.explain import SCREEN, explain
+from tinygrad_nlp.seeing.explain import explain
+from tinygrad_nlp.seeing.text import SCREEN
 from tinygrad_nlp.seeing.watch import watch
 
 rng = np.random.default_rng(0)

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..core.sparse import RowSparse
-from .explain import Explanation, Share, folded, norm, note
+from .events import BackwardPass, Share, folded, norm
+from .text import note
 
 NUMBERS, COLUMNS = 64, 8  # up to so many, in rows no longer than this, are shown as numbers; more as a heat map
 CELLS = 24, 48  # of which each cell is the number of largest magnitude that falls into it
 
 
-def page(e: Explanation) -> str:
+def page(e: BackwardPass) -> str:
     """The whole page: no file, script or font is loaded from anywhere."""
     pictures: list[dict[str, Any]] = []
     places: dict[int, int] = {}
