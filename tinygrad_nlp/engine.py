@@ -106,10 +106,10 @@ def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
     if row is None:
         remedy = "build it from functions of tinygrad_nlp.table(), or add a row with rule(), composite() or flat()"
         raise TypeError(f"`{name(fn)}` is not in the table of derivatives: {remedy}; on constants use t.data")
+    if kwargs or len(args) > row.plain:
+        args, kwargs = row.bound(args, kwargs)
     if row.kind in ("rule", "op"):
         return call(fn, args, kwargs)
-    if kwargs and row.kind == "composite":
-        row.check_keywords(kwargs)
     return row.forward(*args, **kwargs)
 
 

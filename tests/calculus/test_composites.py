@@ -80,7 +80,7 @@ def test_einsum_of_constants_and_tensors_and_a_plan() -> None:
         (
             lambda t: np.mean(t, dtype=float),
             TypeError,
-            "`mean` of a Tensor takes no keyword dtype= (known: a, axis, keepdims): leave it out",
+            "`mean` of a Tensor takes no keyword dtype= (known: a, axis, keepdims): cast with .astype(dtype)",
         ),
         (lambda t: np.std(t, mean=1.0), TypeError, "`std` of a Tensor takes no keyword mean="),
         (lambda t: np.concatenate([t, t], dtype=float), TypeError, "`concatenate` of a Tensor takes no keyword dtype="),

@@ -151,11 +151,10 @@ def test_keywords_are_those_that_the_derivatives_name() -> None:
     assert np.array_equal(gradients(np.nansum(x, axis=None, keepdims=False))[x], [1, 0])
     with pytest.raises(
         TypeError,
-        match=re.escape("`nansum` of a Tensor takes no keyword initial= (known: axis, keepdims, x): leave it out"),
+        match=re.escape("`nansum` of a Tensor takes no keyword initial= (known: axis, keepdims): add it to the result"),
     ):
         np.nansum(x, initial=1.0)
-    with pytest.raises(TypeError, match="`nansum` of a Tensor takes at most 2 arguments by position"):
-        np.nansum(x, None, None)
+    assert np.array_equal(gradients(np.nansum(x, None, None, None, False))[x], [1, 0]), "NumPy's order, with defaults"
     with pytest.raises(TypeError, match="`nansum` has no derivative for axis=: pass the Tensor by position"):
         np.nansum(x, axis=Tensor(0.0))
 
@@ -173,7 +172,7 @@ def test_a_users_composite() -> None:
     assert y.data == 4.0 and np.array_equal(gradients(y, [x], [1.0])[0], [[-1, 1, 0]])
     assert ptp(x.data) == 4.0 and any(line.split() == ["ptp", "composite"] for line in table().splitlines())
     with pytest.raises(TypeError, match="`ptp` of a Tensor takes no keyword out="):
-        np.ptp(x, out=None)
+        np.ptp(x, out=np.empty(1))
 
 
 def test_a_users_flat() -> None:

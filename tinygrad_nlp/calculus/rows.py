@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine import TABLE, Saved, Tensor, call, name
+from . import forms
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +47,17 @@ class Row:
     joint: bool = False
     positional: float = 0  # how many positional arguments the derivatives take
     keywords: frozenset[str] = frozenset()
-    plain: float = math.inf  # calls with at most so many arguments, and no keywords, need no check
+    plain: float = math.inf  # calls with at most this many arguments, and no keywords, need no check
+    numpys: inspect.Signature | None = None  # NumPy's own, of an array function
+    direct: float = math.inf  # up to this many positional arguments mean the same in NumPy's order and in ours
+
+    def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """A call in NumPy's order and under NumPy's names, as the derivatives or the definition take it."""
+        if self.numpys is None or (len(args) <= self.direct and kwargs.keys() <= self.keywords):
+            return args, kwargs
+        args, kwargs = forms.rebound(self, args, kwargs)
+        self.check_keywords(kwargs)
+        return args, kwargs
 
     def check(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Refuse at the call what backward could not do: unknown keywords, Tensors where there is no derivative."""
@@ -67,8 +78,8 @@ class Row:
         for key in kwargs:
             if key not in self.keywords:
                 known = ", ".join(sorted(self.keywords)) or "none"
-                remedy = "write a = a + t for a += t" if key == "out" else "leave it out"
-                raise TypeError(f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known}): {remedy}")
+                what = f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known})"
+                raise TypeError(what + (forms.remedy([key]) or ": leave it out"))
 
     def has_derivative(self, i: int) -> bool:
         """Whether argument i may be a Tensor."""
@@ -116,7 +127,13 @@ def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
     check_reach(fn, "call the definition by its own name")
 
     def define(definition: F) -> F:
-        TABLE[fn] = Row(fn, "composite", definition, keywords=frozenset(inspect.signature(definition).parameters))
+        own = inspect.signature(definition).parameters
+        theirs = forms.numpys_signature(fn)
+        several = any(p.kind is p.VAR_POSITIONAL for p in own.values())
+        direct = math.inf if several else forms.shared_order(theirs, list(own), 0)
+        TABLE[fn] = Row(
+            fn, "composite", definition, keywords=frozenset(own), plain=direct, numpys=theirs, direct=direct
+        )
         return definition
 
     return define
@@ -184,6 +201,12 @@ def _row(fn: Any, kind: str, forward: Any, derivatives: Sequence[Any], each: Any
     if each is not None:
         return Row(fn, kind, forward, Each(each), None, False, np.inf, keywords)
     plain = -1 if None in derivatives else len(derivatives)
+    theirs = forms.numpys_signature(fn)
+    if theirs is not None:  # the differentiable arguments go by NumPy's names
+        names = [p.name for p in max(written, key=len)]
+        keywords -= set(names[: len(derivatives)])
+        direct = forms.shared_order(theirs, names, len(derivatives))
+        return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, plain, theirs, direct)
     return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, plain)
 
 
