@@ -1,5 +1,6 @@
 """Files that are whole or not there, and archives that are read without trusting them."""
 
+import contextlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tinygrad_nlp import files
 from tinygrad_nlp.files import (
     FileError,
     digest,
@@ -341,3 +344,102 @@ def test_members_with_a_right_checksum_and_wrong_bytes_give_an_error_or_arrays(f
     content[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8) | telling)
     archive(path, {name: bytes(content) for name, content in members.items()})
     read_or_refuse(path)
+
+
+# %% Many writers, links, kept results
+def test_threads_and_processes_that_write_one_path_all_succeed(tmp_path):
+    """One file in the end, whole, of one of them; nothing else is left."""
+    path = tmp_path / "x.json"
+    script = (
+        "import sys; from tinygrad_nlp.files import write_json; [write_json(sys.argv[1], {'by': i}) for i in range(99)]"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    others = [subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()}) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: write_json(path, {"by": i}), range(400)))
+    assert [process.wait(60) for process in others] == [0, 0]
+    assert json.loads(path.read_text())["by"] in range(400) and [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_links_are_replaced_and_never_followed(tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "x").symlink_to(victim)
+    write_text(tmp_path / "x", "ours")
+    assert (tmp_path / "x").read_text() == "ours" and not (tmp_path / "x").is_symlink()
+    monkeypatch.setattr(files.secrets, "token_hex", lambda size: "guessed")
+    (tmp_path / ".x.guessed.part").symlink_to(victim)
+    with pytest.raises(FileError, match=r"cannot write .*x: File exists"):
+        write_text(tmp_path / "x", "through the link")
+    (tmp_path / "log").symlink_to(victim)
+    with pytest.raises(FileError, match=r"cannot write .*log"):
+        files.append(tmp_path / "log", "through the link")
+    assert victim.read_text() == "mine"
+
+
+def test_a_lock_is_for_one_at_a_time_and_a_link_at_its_name_is_not_followed(tmp_path):
+    pytest.importorskip("filelock")
+    inside = []
+
+    def work(i, patience=60.0):
+        with files.locked(tmp_path / "lock", patience, "the folder"):
+            inside.append(i)
+            assert inside == [i]
+            inside.remove(i)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    with files.locked(tmp_path / "lock", 0, ""), pytest.raises(FileError, match="the folder is in use by another"):
+        work(0, patience=0.2)  # by this very thread
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileError, match="cannot write"), files.locked(tmp_path / "link", 0, ""):
+        pass
+    assert not (tmp_path / "victim").exists()
+
+
+kept = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.lists(st.booleans())
+
+
+@given(st.dictionaries(keys.filter(lambda key: key != "sha256"), kept), st.data())
+def test_a_kept_value_comes_back_or_is_refused(folder, value, data):
+    path = folder / "kept.json"
+    files.write_sealed(path, value)
+    assert files.read_sealed(path) == value
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(FileError):
+        assert files.read_sealed(path) == value  # it was white space
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "5", '{"loss": 1}', '{"loss": 1, "sha256": null}', "[" * 10**5])
+def test_what_is_not_sealed_is_refused(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(FileError, match=r"x\.json is damaged or not ours"):
+        files.read_sealed(tmp_path / "x.json")
+
+
+@given(st.text())
+def test_what_is_shown_can_be_printed_and_printable_text_stays(text):
+    shown = files.shown(text)
+    assert all(c.isprintable() or c in "\n\t" for c in shown) and str(FileError(text)).isprintable()
+    assert shown == text if text.isprintable() else not text or shown
+    shown.encode()  # without lone surrogates
+
+
+CLAIMS = {
+    "text of no width": {"x.npy": npy(header=header("(100000000,)", "'<U0'"))[:-8]},
+    "nothing of huge entries": {"x.npy": npy(header=header("(0,)", "'<U500000000'"))[:-8]},
+}
+
+
+@pytest.mark.parametrize("members", CLAIMS.values(), ids=CLAIMS)
+def test_claims_without_bytes(tmp_path, members):
+    refused(archive(tmp_path / "x.npz", {"tree.npy": npy(np.frombuffer(b"1", np.uint8)), **members}), "is damaged")
+
+
+def test_an_array_that_is_claimed_twice(tmp_path):
+    tree = np.frombuffer(b'[{"$array": "x"}, {"$array": "x"}]', np.uint8)
+    write_npz(tmp_path / "x.npz", {"tree": tree, "x": np.zeros(5)})
+    refused(tmp_path / "x.npz", "KeyError: 'x'")

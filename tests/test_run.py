@@ -280,19 +280,90 @@ def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path):
         Run(tmp_path, config={"out": tmp_path})
     with pytest.raises(TypeError, match=r"`keep.f` is builtin_function_or_method, which cannot be saved: save arrays"):
         next(Run(tmp_path, keep={"f": print}).steps(1))
-    assert not list(tmp_path.glob("*.npz")) and not list(tmp_path.glob(".*"))
+    assert [path.name for path in tmp_path.glob("*") if path.name != ".lock"] == ["log.jsonl"]
 
 
 def test_a_folder_that_cannot_be_used(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileError, match=r"cannot use the folder .*: Not a directory: choose another one"):
+    with pytest.raises(FileError, match=r"cannot write .*run: Not a directory: write to a folder"):
         Run(tmp_path / "file" / "run")
 
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     (tmp_path / ".checkpoint-000000007.npz.123.part").touch()
-    Run(tmp_path)
-    assert not list(tmp_path.iterdir())
+    list(Run(tmp_path).steps(0))
+    assert not list(tmp_path.glob("*.part"))
+
+
+# %% Two runs, one folder
+TRAIN = "import sys; from tests import survivor; print(survivor.train(sys.argv[1], save_seconds=0, resume=True).hex())"
+
+
+def test_a_second_run_in_the_folder_is_refused_and_changes_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("filelock")
+    monkeypatch.setattr(run_room, "PATIENCE", 0.1)
+    for step in (first := Run(tmp_path, quiet=True)).steps(3):
+        first.log(step_is=step)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(FileError, match=r"the folder .* is in use by another process: wait until that has ended"):
+            list(Run(tmp_path).steps(3))
+        with pytest.raises(FileError, match="is in use"):
+            Run(tmp_path, resume=True)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert [line["step_is"] for line in first.logged()] == [0, 1, 2]
+    list(Run(tmp_path, resume=True).steps(4))  # the lock went with the last step
+
+
+def test_runs_of_four_processes_follow_each_other(tmp_path, whole):
+    pytest.importorskip("filelock")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TRAIN, str(tmp_path)]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in started]
+    right = [printed for printed, _, code in ended if code == 0]
+    assert right and set(right) == {whole[1].hex() + "\n"}
+    assert all("is in use by another process" in complaint for _, complaint, code in ended if code != 0)
+    assert not list(tmp_path.glob("*.part"))
+    assert [line["step"] for line in Run(tmp_path).logged()] == [*range(41)]
+
+
+def test_a_link_at_the_log_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").symlink_to(victim)
+    run = Run(tmp_path / "run", quiet=True)
+    for step in run.steps(2):
+        if step == 1:
+            run.log_file.unlink()
+            run.log_file.symlink_to(victim)
+            with pytest.raises(FileError, match=r"cannot write .*log.jsonl"):
+                run.log(loss=1)
+        else:
+            run.log(loss=1)
+    assert victim.read_text() == "mine"
+
+
+def test_a_checkpoint_that_is_gone_already_does_not_matter(tmp_path, monkeypatch):
+    run = Run(tmp_path, quiet=True, save_seconds=0)
+    there = run.checkpoints
+    gone = tmp_path / "checkpoint-000000000000.npz"
+    monkeypatch.setattr(run, "checkpoints", lambda: [gone, *there()])
+    list(run.steps(5))
+    assert [path.stem[-2:] for path in there()] == ["04", "05"]
+
+
+def test_what_a_file_says_reaches_the_terminal_without_its_escape_sequences(tmp_path, capsys):
+    evil = "\x1b[2J\u202e"
+    list(Run(tmp_path, config={f"a{evil}": 1}, quiet=True).steps(1))
+    with pytest.raises(RunError) as raised:
+        Run(tmp_path, config={"a": 1}, resume=True)
+    assert r"config.a\x1b[2J\u202e was 1 and is '(absent)'" in str(raised.value)
+    list(Run(tmp_path / evil, resume=True).steps(0))
+    assert r"no checkpoint in" in (said := capsys.readouterr().err) and "\x1b" not in said and "\u202e" not in said
 
 
 # %% Progress

@@ -2,7 +2,8 @@
 
 An atomic write goes to a temporary file in the same folder, reaches the disk (fsync), and only then takes the name: the
 old file or the new one is there, never a part of one. Our archives are stored, not compressed, and hold no pickles:
-reading one executes nothing, and takes no more memory than the file's size allows.
+reading one executes nothing, and takes no more memory than the file's size allows. What a file says reaches a terminal
+through `shown`, or in a FileError, which uses it: control characters in it are written out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import json
 import math
 import os
 import re
+import secrets
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,10 +27,43 @@ import numpy as np
 
 CAP = 1 << 31  # bytes: larger files than this are not ours
 KINDS = "biufU"  # booleans, integers, floats and text: no objects, no records
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+# %% What a file says, on a terminal
+def shown(text: object, keep: str = "\n\t") -> str:
+    """A text that may come from anywhere, as a terminal can be given it: escape sequences and the like are spelled out.
+
+    >>> shown("to be\\x1b[2J or not\\n")
+    'to be\\\\x1b[2J or not\\n'
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: object) -> None:
+    """Print a line for the person at the terminal, on standard error."""
+    print(shown(text), file=sys.stderr)
 
 
 class FileError(Exception):
     """A file cannot be written, or is not what it should be. The message is one line: what, where, and the remedy."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__(), keep="")
+
+
+def refusal(error: OSError, path: str | Path) -> FileError:
+    """The FileError for what the operating system refused when writing to a path."""
+    full = error.errno in FULL
+    reason = "the disk is full" if full else error.strerror or str(error)
+    remedy = "free some space or write to another folder" if full else "write to a folder that you may write to"
+    return FileError(f"cannot write {path}: {reason}: {remedy}")
+
+
+# %% Checksums
 
 
 def digest(*values: str | bytes | np.ndarray) -> str:
@@ -53,13 +89,14 @@ def digest(*values: str | bytes | np.ndarray) -> str:
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write to; when the block ends it becomes `path` at once, and when the block fails it is gone.
 
-    Raises FileError naming the path and the remedy where the operating system refuses.
+    A symbolic link at `path` is replaced, not followed. Raises FileError naming the path and the remedy where the
+    operating system refuses.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # no other process or thread has this name
     try:
         try:
-            with open(temporary, "wb") as file:
+            with open(temporary, "xb") as file:  # x: never what is there already, such as a link
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -69,10 +106,47 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
                 temporary.unlink()
             raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        reason = "the disk is full" if full else error.strerror or str(error)
-        remedy = "free some space or write to another folder" if full else "write to a folder that you may write to"
-        raise FileError(f"cannot write {path}: {reason}: {remedy}") from error
+        raise refusal(error, path) from error
+
+
+def clear_unfinished(folder: Path, name: str = "*") -> None:
+    """Delete what killed processes were writing in a folder: only for who holds the lock of all that is written."""
+    for temporary in folder.glob(f".{name}.*.part"):
+        temporary.unlink(missing_ok=True)
+
+
+def append(path: Path, text: str) -> None:
+    """Add a text to a file, made where it is not there. Raises FileError for a symbolic link and a full disk."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with open(os.open(path, flags, 0o666), "ab", buffering=0) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise refusal(error, path) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, patience: float, what: str) -> Iterator[None]:
+    """Hold the lock file `path` inside the block, after waiting for up to `patience` seconds.
+
+    Where filelock (extra `data`) is not installed there is no lock. Raises FileError, saying that `what` is in use.
+    """
+    try:
+        import filelock
+    except ImportError:
+        yield
+        return
+    lock = filelock.FileLock(path, thread_local=False)  # a generator may end in another thread than it began in
+    try:
+        lock.acquire(timeout=patience, poll_interval=0.05)
+    except filelock.Timeout:
+        raise FileError(f"{what} is in use by another process: wait until that has ended, or name another") from None
+    except OSError as error:
+        raise refusal(error, path) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -83,8 +157,30 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON, atomically. NumPy numbers and arrays become numbers and lists; NaN and infinity raise ValueError."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=lambda a: a.tolist())
-    write_text(path, text + "\n")
+    write_text(path, as_json(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def as_json(value: Any, **options: Any) -> str:
+    return json.dumps(value, allow_nan=False, default=lambda a: a.tolist(), **options)
+
+
+def write_sealed(path: str | Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with a checksum of its content beside it, atomically."""
+    value = json.loads(as_json(value))
+    write_json(path, {**value, "sha256": digest(as_json(value, sort_keys=True))})
+
+
+def read_sealed(path: str | Path) -> dict[str, Any]:
+    """Read what write_sealed wrote. Raises FileError where it is missing or its content is not of its checksum."""
+    try:
+        value = json.loads(Path(path).read_bytes())
+        if type(value) is not dict or value.pop("sha256", None) != digest(as_json(value, sort_keys=True)):
+            raise ValueError("its content is not of its checksum")
+        return value
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}: check the name and the permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -145,10 +241,11 @@ def array_of(data: bytes) -> np.ndarray:
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     shape, fortran, dtype = read_header(file, max_header_size=1_000)
-    if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"shape {shape} of {dtype} is not what the {len(data) - file.tell()} bytes hold")
+    left = len(data) - file.tell()
+    if dtype.kind not in KINDS or not 0 < dtype.itemsize <= len(data) or math.prod(shape) * dtype.itemsize != left:
+        raise ValueError(f"shape {shape} of {dtype} is not what the {left} bytes hold")
     order: Any = "F" if fortran else "C"
-    if 0 in shape or dtype.itemsize == 0:
+    if 0 in shape:
         return np.zeros(shape, dtype, order)
     return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order=order).copy(order)
 
@@ -195,9 +292,9 @@ def read_tree(path: str | Path, cap: int = CAP) -> Any:
             return [unpack(branch) for branch in tree]
         match tree:
             case {"$array": name}:
-                return arrays[name]
+                return arrays.pop(name)  # once: what is claimed twice would be counted twice
             case {"$number": name}:
-                return arrays[name][()]
+                return arrays.pop(name)[()]
             case {"$tuple": branches}:
                 return tuple(unpack(branches))
             case dict():

@@ -30,10 +30,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .files import FileError, read_tree, write_text, write_tree
+from .files import FileError, append, clear_unfinished, locked, read_tree, refusal, say, write_text, write_tree
 from .tree import branches
 
 FORMAT = 1
+PATIENCE = 5.0  # seconds that a run which was just killed has for letting go of its folder
 
 
 class RunError(FileError):
@@ -49,6 +50,9 @@ class Stateful(Protocol):
 
 class Run:
     """One training run in a folder of its own: checkpoint-<steps>.npz, the last two of them, and log.jsonl.
+
+    While a run loads or takes steps it holds a lock on its folder, so that two runs never mix (with filelock, which the
+    extra `data` installs; where that is missing, keeping them apart is yours).
 
     Args:
         folder: made if it is not there. Without `resume`, an earlier run in it is replaced when the first step begins.
@@ -66,7 +70,7 @@ class Run:
         done: the number of steps that are finished.
 
     Raises RunError where configuration, hashes, names or format differ from the checkpoint's, or none is whole;
-    FileError where the folder cannot be written to.
+    FileError where the folder cannot be written to, or another run is using it.
     """
 
     def __init__(
@@ -96,9 +100,13 @@ class Run:
         self.done, self.step, self.seconds, self.began = 0, -1, 0.0, 0.0
         self.progress: Any = None
         self.inside = False  # a step that has begun and not ended
-        make_folder(self.folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(error, self.folder) from error
         if resume:
-            self.load()
+            with self.locked():
+                self.load()
 
     def steps(self, n: int) -> Iterator[int]:
         """The numbers of the steps still to do, up to n; with a checkpoint at the start, now and then, and at the end.
@@ -107,15 +115,16 @@ class Run:
         """
         if self.done > n:
             raise RunError(f"{self.folder} has done {self.done:,} steps, not {n:,}: ask for more, or do not resume")
-        if self.done == 0:
-            for old in self.checkpoints():
-                old.unlink()
-            write_text(self.log_file, "")
-            self.save()
-        self.seconds, self.began = self.elapsed(), time.monotonic()
-        saved = self.began
         bar = progress(self.folder.name, self.done, n, self.quiet)
-        with noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
+        with self.locked(), noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
+            clear_unfinished(self.folder)
+            if self.done == 0:
+                for old in self.checkpoints():
+                    old.unlink(missing_ok=True)
+                write_text(self.log_file, "")
+                self.save()
+            self.seconds, self.began = self.elapsed(), time.monotonic()
+            saved = self.began
             while self.done < n:
                 self.step, self.inside = self.done, True
                 yield self.step
@@ -135,15 +144,14 @@ class Run:
         """Append to log.jsonl: the step (0 is the first; n after the loop), seconds of training, and these values."""
         if self.step < 0:
             raise RuntimeError("log() before the first step: call it in or after `for step in run.steps(n)`")
-        values = {key: plain(value) for key, value in values.items()}
+        values = {key: loggable(value) for key, value in values.items()}
         if self.progress is not None:
             self.progress.set_postfix(values, refresh=False)
-        line = json.dumps({"step": self.step, "seconds": round(self.elapsed(), 3), **values})
-        try:
-            with open(self.log_file, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise FileError(f"cannot write {self.log_file}: {error.strerror}: free some space and resume") from error
+        append(self.log_file, json.dumps({"step": self.step, "seconds": round(self.elapsed(), 3), **values}) + "\n")
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """The lock on the folder, which load() and steps() hold."""
+        return locked(self.folder / ".lock", PATIENCE, f"the folder {self.folder}")
 
     def elapsed(self) -> float:
         """Seconds of training so far, without the time between an interruption and the resumption."""
@@ -179,7 +187,7 @@ class Run:
         }
         write_tree(self.folder / f"checkpoint-{self.done:09}.npz", checkpoint)
         for old in self.checkpoints()[:-2]:
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def load(self) -> None:
         """Go on from the newest checkpoint that is whole, and forget what was logged, or saved damaged, after it."""
@@ -197,7 +205,7 @@ class Run:
             raise RunError(f"no checkpoint in {self.folder} is whole: start again without resuming")
         self.restore(path, checkpoint)
         for damaged in found[found.index(path) + 1 :]:
-            damaged.unlink()
+            damaged.unlink(missing_ok=True)
         lines = [line for line in self.logged() if line["step"] < self.done]
         write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in lines))
 
@@ -208,11 +216,11 @@ class Run:
         try:
             theirs = {key: checkpoint.get(key) for key in ours} | {key: sorted(checkpoint.get(key, ())) for key in held}
             ours |= {key: sorted(names) for key, names in held.items()}
-            differing = "; ".join(differences(theirs, ours))
+            differing = "; ".join(changes(theirs, ours))
             if differing:
                 raise RunError(f"{path} is of another run: {differing}: undo that, or start again without resuming")
             if checkpoint["versions"] != versions():
-                note = "; ".join(differences(checkpoint["versions"], versions()))
+                note = "; ".join(changes(checkpoint["versions"], versions()))
                 say(f"{path} was saved by other versions, so the last bits may differ: {note}")
             for name, part in self.parts.items():
                 part.load_state_dict(checkpoint["parts"][name])
@@ -235,15 +243,15 @@ def generators_in(tree: Any, name: str) -> Iterator[tuple[str, np.random.Generat
 ABSENT = "(absent)"
 
 
-def differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
+def changes(then: Any, now: Any, name: str = "") -> Iterator[str]:
     """Where two trees of settings differ, with both sides.
 
-    >>> list(differences({"lr": 0.1, "cell": "gru"}, {"lr": 0.1, "cell": "rnn"}))
+    >>> list(changes({"lr": 0.1, "cell": "gru"}, {"lr": 0.1, "cell": "rnn"}))
     ["cell was 'gru' and is 'rnn'"]
     """
     if isinstance(then, dict) and isinstance(now, dict):
         for key in {**then, **now}:
-            yield from differences(then.get(key, ABSENT), now.get(key, ABSENT), f"{name}.{key}" if name else key)
+            yield from changes(then.get(key, ABSENT), now.get(key, ABSENT), f"{name}.{key}" if name else key)
     elif then != now and (then == then or now == now):  # NaN is NaN
         yield f"{name} was {then!r} and is {now!r}"
 
@@ -253,24 +261,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
 
 
-def plain(value: Any) -> Any:
+def loggable(value: Any) -> Any:
     """A number of NumPy, or a Tensor of one number, as JSON can say it; NaN and infinity become text."""
     value = value.item() if hasattr(value, "item") else value
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder, and clear away what a killed process was writing there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.glob(".*.part"):
-            unfinished.unlink()
-    except OSError as error:
-        raise FileError(f"cannot use the folder {folder}: {error.strerror}: choose another one") from error
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr)
 
 
 @contextlib.contextmanager
