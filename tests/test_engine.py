@@ -110,6 +110,13 @@ def test_two_gradients_share_no_memory() -> None:
     assert np.array_equal(b.grad, [0, 1, 2]) and np.array_equal(a.grad, [0, 20, 40])
 
 
+def test_a_gradient_is_no_view_of_another() -> None:
+    a, b, c = Tensor(np.ones((2, 3))), Tensor(np.ones((3, 2))), Tensor(np.ones((3, 2)))
+    found = gradients(a.T + b + np.broadcast_to(c, (3, 2)), g=np.ones((3, 2)))
+    for x, y in ((a, b), (b, c), (a, c)):
+        assert not np.shares_memory(found[x], found[y]) and found[x].flags.writeable
+
+
 def test_gradients_of_two_tables_share_no_memory() -> None:
     """Row-sparse ones neither: an optimiser may scale their values in place."""
     a, b = (Tensor(np.zeros((40_000, 2))) for _ in range(2))
@@ -396,3 +403,24 @@ def test_nothing_leaves_cycles_behind() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+# --- The one door to values -------------------------------------------------------------------------------------------
+
+
+def test_values_are_assigned_through_the_one_door() -> None:
+    """A graph that used the old values is refused; values of another shape or dtype, and results, are too."""
+    p = Tensor(np.ones(3))
+    y = (p * p).sum()
+    p.data = p.data - 0.5
+    assert np.array_equal(p.data, [0.5] * 3) and not p.data.flags.writeable
+    with pytest.raises(RuntimeError, match="updated after `multiply` used it"):
+        y.backward()
+    with pytest.raises(ValueError, match="read-only"):
+        p.data -= 0.5
+    for wrong in (np.ones(2), np.ones(3, np.float32), 1.0):
+        with pytest.raises(ValueError, match="give it values of its own shape and dtype"):
+            p.data = wrong
+    with pytest.raises(TypeError, match="only leaves can be written to"):
+        y.data = np.ones(())
+    assert np.array_equal(p.data, [0.5] * 3)

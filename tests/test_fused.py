@@ -16,7 +16,7 @@ from tests.battery.cases_more import CASES
 from tests.battery.checks import close, dense, numbers
 from tests.battery.drawing import SEEDS, Call, Case
 from tinygrad_nlp import RowSparse, Tensor, embedding, embedding_bag, gradients, softmax_cross_entropy
-from tinygrad_nlp.calculus.rows import full_name
+from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE, writable
 
 FUSED = [case for case in CASES if TABLE[case.row].reference is not None]

@@ -15,7 +15,7 @@ from tests.battery.cases_more import CASES
 from tests.battery.checks import dense
 from tests.battery.drawing import SEEDS, Case
 from tinygrad_nlp import Tensor, gradients, log_softmax, logsumexp, relu, sigmoid, softmax
-from tinygrad_nlp.calculus.rows import full_name
+from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.rules import KINKS
 
 

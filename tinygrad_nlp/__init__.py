@@ -4,7 +4,8 @@ import numpy as np
 
 from . import nlp, nn, optim, run
 from .calculus import composites, products
-from .calculus.rows import composite, flat, op, rule, table
+from .calculus.listing import table
+from .calculus.rows import composite, flat, op, rule
 from .checking.check import check_fused, gradcheck
 from .checking.taylor import taylor_test
 from .core.sparse import RowSparse

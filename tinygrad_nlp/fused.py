@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .calculus.rows import op, values
+from .calculus.rows import Saved, op, values
 from .core.sparse import RowSparse, add_rows
-from .engine import Saved
 from .recurrent import one_dtype
 from .rules import logsumexp
 

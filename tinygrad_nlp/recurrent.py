@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .calculus.rows import op
-from .engine import Saved
+from .calculus.rows import Saved, op
 from .rules import sigmoid
 
 

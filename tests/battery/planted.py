@@ -15,6 +15,7 @@ import scipy.special as special
 
 import tinygrad_nlp as tg
 from tinygrad_nlp import engine, fused, recurrent, rules
+from tinygrad_nlp.calculus import rows
 from tinygrad_nlp.core import interface, sparse
 from tinygrad_nlp.rules import mT, ratio, spread, zeta
 
@@ -161,7 +162,8 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (tg.affine, 2, lambda g, y, x, W, b: np.sum(g, 0), "one axis not summed"),
 ]
 
-# (function, source, source instead, what is wrong): in ops differentiated by hand, composites, and the helpers of rules
+# (function, where, pattern, what stands there instead, what is wrong), as plant.py reads them: in ops differentiated by
+# hand, composites, and the helpers of rules
 SOURCES: list[tuple[Any, Any, str, str, str]] = [
     (tg.softmax_cross_entropy, fused.d_softmax_cross_entropy, "saved *= g.reshape(-1, 1)", "pass", "upstream ignored"),
     (
@@ -176,7 +178,7 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     (tg.rnn, recurrent.d_rnn, "saved[:-1]", "saved[1:]", "the state after, not before"),
     (tg.rnn, recurrent.d_rnn, "g[-1].copy()", "g[-1]", "the upstream gradient written to"),
     (tg.gru, recurrent.d_gru, "dh *= z_t", "pass", "the carried state's gate"),
-    (tg.gru, recurrent.d_gru, "states[:-1] - n)", "n - states[:-1])", "sign of a gate"),
+    (tg.gru, recurrent.d_gru, "states[:-1] - n", "n - states[:-1]", "sign of a gate"),
     (tg.gru, recurrent.d_gru, "np.subtract(rz, drz, drz)", "drz[...] = rz", "a gate's own derivative"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc *= f_t", "pass", "the forget gate"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc += gc_t", "pass", "the gradient of the cells"),
@@ -196,8 +198,8 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
         "upstream ignored",
     ),
     (interface.getitem, sparse.Patches.todense, "dense[index] += g", "dense[index] = g", "overlapping parts overwrite"),
-    (interface.getitem, sparse.is_basic, "return all(", "return True or all(", "repeated ids overwrite"),
-    (np.var, engine.TABLE[np.var].forward, "- ddof", "", "ddof forgotten"),
+    (interface.getitem, sparse.is_basic, "all(_x)", "True or all(_x)", "repeated ids overwrite"),
+    (np.var, engine.TABLE[np.var].forward, "_n - ddof", "_n", "ddof forgotten"),
     (np.mean, engine.TABLE[np.mean].forward, "count(a, axis)", "a.size", "the size of all"),
     (
         np.sort,
@@ -216,12 +218,18 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
         "total",
         "0 · inf at zero",
     ),
-    (np.sum, rules.spread, " or np.ndim(x) == 0", "", "a 0-d array reduced over axis 0"),
+    (
+        np.sum,
+        rules.spread,
+        "_k or axis is None or np.ndim(x) == 0",
+        "_k or axis is None",
+        "a 0-d array reduced over axis 0",
+    ),
     (
         np.einsum,
         engine.TABLE[np.einsum].forward,
-        "== 1 != size[c]",
-        "== 1 != size[c] and i == 0",
+        "_n == 1 != size[c]",
+        "_n == 1 != size[c] and i == 0",
         "a size of 1, second",
     ),
     (tg.embedding, fused.d_embedding, "g.copy()", "g", "two tables share memory"),
@@ -234,68 +242,75 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     ),
 ]
 
-# (function of the engine, source, source instead, what is wrong)
+ACCUMULATED = "_f[_a] = _f[_a] + _s if _c else _s"
+SORTED = "sorted(_f, key=_k, reverse=True)"
+SUMMED = "np.sum(_s, axis=_x, keepdims=True).reshape(_a.shape)"
+
+# (function of the engine, pattern, what stands there instead, what is wrong)
 ENGINE: list[tuple[Any, str, str, str]] = [
-    (engine.gradients, "found[a] = found[a] + share", "found[a] = share", "overwrite instead of accumulate"),
+    (engine.gradients, ACCUMULATED, "_f[_a] = _s", "overwrite instead of accumulate"),
     (
         engine.gradients,
-        "found[a] = found[a] + share",
-        "found[a] += share",
+        ACCUMULATED,
+        "_f[_a] = operator.iadd(_f[_a], _s) if _c else _s",
         "aliased buffers: accumulate into somebody else's array",
     ),
-    (engine.gradients, "found[a] = share.copy()", "found[a] = share", "aliased buffers: two gradients share memory"),
-    (engine.history, "sorted(found, key=by_birth, reverse=True)", "found", "wrong order: as discovered"),
-    (engine.history, "reverse=True", "reverse=False", "wrong order: oldest first"),
-    (engine.gradients, "if results_only else -1", "if wanted else -1", "zeros for a leaf that was updated"),
-    (engine.history, "if a.birth > t.birth:", "if a.birth > t.birth and a not in seen:", "stale graphs found by luck"),
+    (sparse.owned, "_g.copy()", "_g", "aliased buffers: two gradients share memory"),
+    (sparse.owned, "_g.base is not None", "False", "aliased buffers: a view of another gradient"),
+    (sparse.owned, "id(_g) in _s", "False", "aliased buffers: one array for two leaves"),
+    (engine.history, SORTED, "_f", "wrong order: as discovered"),
+    (engine.history, SORTED, "sorted(_f, key=_k)", "wrong order: oldest first"),
+    (engine.gradients, "min(_x, default=-1)", "max(_x, default=-1)", "zeros for the older of two wanted Tensors"),
+    (engine.writable, "_t.updated = next(births)", "_t.birth = _t.updated = next(births)", "zeros for an updated leaf"),
+    (
+        engine.history,
+        "_a.updated > _t.birth",
+        "_a.updated > _t.birth and _a not in seen",
+        "stale graphs found by luck",
+    ),
     (
         engine.shares,
-        "for i, a in enumerate(t.args):",
-        "for i, a in [(t.args.index(a), a) for a in set(t.args)]:",
+        "enumerate(_t.args)",
+        "[(_t.args.index(_b), _b) for _b in set(_t.args)]",
         "same parent once",
     ),
-    (engine.fit, "share if share.dtype == a.data.dtype else share.astype(a.dtype)", "share", "dtype drift"),
+    (engine.fit, "_s if _s.dtype == _a.data.dtype else _s.astype(_a.dtype)", "_s", "dtype drift"),
+    (engine.fit, SUMMED, "np.mean(_s, axis=_x, keepdims=True).reshape(_a.shape)", "lost broadcast: a mean"),
     (
         engine.fit,
-        "np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)",
-        "np.mean(share, axis=stretched, keepdims=True).reshape(a.shape)",
-        "lost broadcast: a mean",
-    ),
-    (
-        engine.fit,
-        "np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)",
-        "share[tuple(slice(1) if k in stretched else slice(None) for k in range(n))].reshape(a.shape)",
+        SUMMED,
+        "_s[tuple(slice(1) if k in _x else slice(None) for k in range(_s.ndim))].reshape(_a.shape)",
         "lost broadcast: the first entry",
     ),
-    (engine.fit, "share.shape != a.data.shape", "share.size > a.data.size", "shapes compared by size"),
-    (engine.seed, "dtype=y.dtype", "dtype=float", "dtype drift from the upstream gradient"),
+    (engine.fit, "_s.shape != _a.data.shape", "_s.size > _a.data.size", "shapes compared by size"),
+    (engine.seed, "np.array(_g, dtype=_y.dtype)", "np.array(_g, float)", "dtype drift from the upstream gradient"),
+    (engine.seed, "np.array(_g, dtype=_y.dtype)", "np.ones_like(_y.data)", "upstream ignored"),
+    (engine.Tensor.backward, "_d if _x.grad is None else _s", "_d", "grad overwritten"),
     (
-        engine.seed,
-        "np.array(g.data if type(g) is Tensor else g, dtype=y.dtype)",
-        "np.ones_like(y.data)",
-        "upstream ignored",
+        rows.replayed,
+        "gradients(_y, _l, _g, create_graph=_c)",
+        "gradients(_y, _l, _g, create_graph=False)",
+        "second order lost in fused ops",
     ),
-    (engine.Tensor.backward, "d if x.grad is None else plain(x.grad + d)", "d", "grad overwritten"),
-    (engine.replay, "create_graph=create_graph", "create_graph=False", "second order lost in fused ops"),
-    (engine.call, "value.setflags(write=False)", "pass", "intermediates can be edited"),
-    (engine.call, "t.saved = None", "t.saved = t", "every node a reference cycle"),
+    (engine.remembered, "_v.setflags(write=False)", "pass", "intermediates can be edited"),
+    (engine.remembered, "return _t", "_t.saved = _t\nreturn _t", "every node a reference cycle"),
     (
-        engine.shares,
-        "keywords, t.saved = (keywords | {'saved': saved}, spent)",
-        "keywords = keywords | {'saved': saved}",
+        rows.Fused.joint_shares,
+        "_t.saved.pop()",
+        "_t.saved[-1]",
         "buffers that a derivative wrote to are used again",
     ),
-    (engine.writable, "t.birth = next(births)", "pass", "stale graphs accepted"),
+    (engine.writable, "_t.updated = next(births)", "pass", "stale graphs accepted"),
     (
         engine.Tensor.__init__,
-        "data = np.array(array, order='C')",
-        "data = np.asarray(array, order='C')",
+        "np.array(_a, order='C')",
+        "np.asarray(_a, order='C')",
         "the caller's array is the Tensor's",
     ),
     (
         rules.d_getitem,
-        "Patches([(index, g)], x.shape, g.dtype)",
-        "scatter_values(g, index, x.shape)",
+        "Patches([(_i, _g)], _x.shape, _g.dtype)",
+        "scatter_values(_g, _i, _x.shape)",
         "a loop over x[t] costs O(T²)",
     ),
 ]

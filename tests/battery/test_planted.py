@@ -3,10 +3,8 @@ it."""
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +16,12 @@ from tests import test_engine, test_fused, test_rules
 from tests.battery import checks, planted
 from tests.battery.cases_more import CASES
 from tests.battery.drawing import SEEDS, Case
+from tests.battery.plant import plant
 from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
-from tinygrad_nlp.calculus.rows import Each, full_name
+from tinygrad_nlp.calculus.listing import full_name
+from tinygrad_nlp.calculus.rows import Each
 from tinygrad_nlp.engine import TABLE
 from tinygrad_nlp.strategies import programs
 
@@ -111,21 +111,6 @@ def row_passes(fn: Any) -> None:
     passes(checks_of(fn))
 
 
-def swap(monkeypatch: pytest.MonkeyPatch, fn: Any, old: str, new: str) -> None:
-    """Give a function the code of its source with `old` replaced, wherever it is already imported."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
-    tree.body[0].decorator_list = []  # type: ignore[attr-defined]
-    source = ast.unparse(tree)
-    assert old in source, f"{fn.__qualname__} has no {old!r} any more: bring tests/planted.py up to date with\n{source}"
-    made: dict[str, Any] = {}
-    exec(
-        compile("from __future__ import annotations\n" + source.replace(old, new), "planted", "exec"),
-        fn.__globals__,
-        made,
-    )
-    monkeypatch.setattr(fn, "__code__", made[fn.__name__].__code__)
-
-
 @pytest.mark.parametrize(
     ("fn", "argument", "wrong", "why"), planted.RULES, ids=[f"{full_name(m[0])}: {m[3]}" for m in planted.RULES]
 )
@@ -146,7 +131,7 @@ def test_wrong_functions_are_caught(
     fn: Any, where: Any, old: str, new: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row_passes(fn)
-    swap(monkeypatch, where, old, new)
+    plant(monkeypatch, where, old, new)
     assert caught(checks_of(fn)), f"nothing noticed in {full_name(fn)}: {why}"
 
 
@@ -158,7 +143,7 @@ def test_the_engine_passes() -> None:
     ("where", "old", "new", "why"), planted.ENGINE, ids=[f"{m[0].__name__}: {m[3]}" for m in planted.ENGINE]
 )
 def test_wrong_engines_are_caught(where: Any, old: str, new: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    swap(monkeypatch, where, old, new)
+    plant(monkeypatch, where, old, new)
     assert caught(engine_checks()), f"nothing noticed: {why}"
 
 

@@ -13,7 +13,7 @@ from tests.battery import checks
 from tests.battery.cases_more import CASES, COVERED, FLAT
 from tests.battery.drawing import SEEDS, Case, Draw
 from tinygrad_nlp import Tensor
-from tinygrad_nlp.calculus.rows import full_name
+from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE
 
 LIBRARIES = ("numpy", "scipy", "tinygrad_nlp")  # and not the tests, which add rows of their own

@@ -13,8 +13,9 @@ import pytest
 
 from tinygrad_nlp import Tensor, composite, flat, gradients, op, rule, table
 from tinygrad_nlp import relu as our_relu
-from tinygrad_nlp.calculus.rows import full_name, values, written
-from tinygrad_nlp.engine import TABLE, Saved
+from tinygrad_nlp.calculus.listing import formula, full_name
+from tinygrad_nlp.calculus.rows import Saved, values
+from tinygrad_nlp.engine import TABLE
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +78,8 @@ def test_the_table_as_text() -> None:
 
 
 def test_a_derivative_without_source_is_written_as_lambda() -> None:
-    assert written(eval("lambda g, y, x: g")) == "λ" and written(None) == "none" and written(d_sinc) == "d_sinc(…)"
-    assert written(lambda g, y, x: g * (x + 1)) == "g * (x + 1)"
+    assert formula(eval("lambda g, y, x: g")) == "λ" and formula(None) == "none" and formula(d_sinc) == "d_sinc(…)"
+    assert formula(lambda g, y, x: g * (x + 1)) == "g * (x + 1)"
 
 
 # --- rule -------------------------------------------------------------------------------------------------------------

@@ -17,39 +17,54 @@ where x is not 0 (there np.where has chosen a constant).
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
-import linecache
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..engine import TABLE, Saved, Tensor, call, name
+from ..core.interface import name
+from ..core.unbroadcast import fit
+from ..engine import TABLE, Tensor, call, gradients, remembered, shares
 from . import forms
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Saved(NamedTuple):
+    """What the forward pass of an op returns when its derivative needs more than the output: y and anything else.
+
+    The derivative gets `saved` for its own, to write into, except where it shares memory with y or an argument: no
+    second set of buffers is wanted on the way back. A second walk runs the call again, on its arguments as they are
+    then.
+    """
+
+    y: Any
+    saved: Any
+
+
 @dataclass(slots=True)
 class Row:
-    """A function's entry. derivatives[i](g, y, *args, **kwargs) is for argument i; of a joint row they are one
-    function, which returns a tuple with a gradient for each argument."""
+    """A function's entry in the table. Its class says what the function does when it is given Tensors."""
 
+    kind: ClassVar[str]  # "rule", "composite", "flat" or "op", as table() shows it
     fn: Callable[..., Any]
-    kind: str  # "rule", "composite", "flat" or "op"
     forward: Callable[..., Any]
     derivatives: Any = ()
-    reference: Callable[..., Any] | None = None
-    joint: bool = False
-    positional: float = 0  # how many positional arguments the derivatives take
     keywords: frozenset[str] = frozenset()
-    plain: float = math.inf  # calls with at most this many arguments, and no keywords, need no check
+    positional: float = math.inf  # how many positional arguments the derivatives take
+    unchecked: float = math.inf  # calls with up to this many arguments, and no keywords, need no check
     numpys: inspect.Signature | None = None  # NumPy's own, of an array function
     direct: float = math.inf  # up to this many positional arguments mean the same in NumPy's order and in ours
+    reference: Callable[..., Any] | None = None
+    joint: ClassVar[bool] = False  # one derivative for all arguments
+
+    def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The value of the function where a Tensor is among the arguments."""
+        raise TypeError(f"`{name(self.fn)}` has no way to take Tensors")
 
     def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """A call in NumPy's order and under NumPy's names, as the derivatives or the definition take it."""
@@ -58,6 +73,26 @@ class Row:
         args, kwargs = forms.rebound(self, args, kwargs)
         self.check_keywords(kwargs)
         return args, kwargs
+
+    def check_keywords(self, kwargs: dict[str, Any]) -> None:
+        """Refuse keywords that this row does not know, such as out=, where= and dtype=."""
+        for key in kwargs:
+            if key not in self.keywords:
+                known = ", ".join(sorted(self.keywords)) or "none"
+                what = f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known})"
+                raise TypeError(what + (forms.remedy([key]) or ": leave it out"))
+
+
+class Rule(Row):
+    """A function with a derivative for each argument: derivatives[i](g, y, *args, **kwargs) is for argument i."""
+
+    kind = "rule"
+    shares = shares  # the engine's: each derivative is called for its argument
+
+    def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if kwargs or len(args) > self.unchecked:
+            args, kwargs = self.bound(args, kwargs)
+        return call(self.fn, args, kwargs)
 
     def check(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Refuse at the call what backward could not do: unknown keywords, Tensors where there is no derivative."""
@@ -70,20 +105,106 @@ class Row:
         if len(args) > self.positional:
             raise TypeError(f"`{name(self.fn)}` of a Tensor takes at most {self.positional} arguments by position")
         for i, a in enumerate(args):
-            if type(a) is Tensor and not self.joint and not self.has_derivative(i):
+            if type(a) is Tensor and not self.has_derivative(i):
                 raise TypeError(f"`{name(self.fn)}` has no derivative for its argument {i}: pass its values, t.data")
-
-    def check_keywords(self, kwargs: dict[str, Any]) -> None:
-        """Refuse keywords that this row does not know, such as out=, where= and dtype=."""
-        for key in kwargs:
-            if key not in self.keywords:
-                known = ", ".join(sorted(self.keywords)) or "none"
-                what = f"`{name(self.fn)}` of a Tensor takes no keyword {key}= (known: {known})"
-                raise TypeError(what + (forms.remedy([key]) or ": leave it out"))
 
     def has_derivative(self, i: int) -> bool:
         """Whether argument i may be a Tensor."""
         return isinstance(self.derivatives, Each) or (i < len(self.derivatives) and self.derivatives[i] is not None)
+
+
+class Composite(Row):
+    """A function defined by other functions of the table: the chain rule goes through its definition."""
+
+    kind = "composite"
+
+    def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if kwargs or len(args) > self.unchecked:
+            args, kwargs = self.bound(args, kwargs)
+            self.check_keywords(kwargs)
+        return self.forward(*args, **kwargs)
+
+
+class Flat(Row):
+    """A function without a gradient: it is given the arrays behind the Tensors."""
+
+    kind = "flat"
+
+    def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        return self.forward(*map(values, args), **{key: values(value) for key, value in kwargs.items()})
+
+
+class Op(Rule):
+    """A function of ours with a derivative for each argument; beside a reference, higher orders go through that."""
+
+    kind = "op"
+
+    def shares(self, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+        if create_graph and self.reference is not None:
+            return replayed(self, t, g, create_graph)
+        return shares(self, t, g, create_graph)
+
+
+class Fused(Op):
+    """An op whose arguments share one derivative: it returns a tuple with a gradient for each. Without a derivative
+    the first order goes through the reference too."""
+
+    joint = True
+
+    def has_derivative(self, i: int) -> bool:
+        return True
+
+    def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if kwargs:
+            self.check(args, kwargs)
+        value = self.forward(*[a.data if type(a) is Tensor else a for a in args], **kwargs)
+        if type(value) is Saved:
+            return remembered(value.y, self.fn, args, kwargs, [value.saved])
+        return remembered(value, self.fn, args, kwargs)
+
+    def shares(self, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+        if create_graph or not self.derivatives:
+            return replayed(self, t, g, create_graph)
+        return self.joint_shares(t, g)
+
+    def joint_shares(self, t: Tensor, g: Any) -> Iterator[tuple[Tensor, Any]]:
+        """The derivative's gradients, one for each Tensor. What the forward pass saved is given away once."""
+        args, keywords = [a.data if type(a) is Tensor else a for a in t.args], t.kwargs
+        if t.saved is not None:
+            try:
+                saved = t.saved.pop()  # in one step: of two threads one gets it
+            except IndexError:
+                saved = self.forward(*args, **keywords).saved
+            keywords = keywords | {"saved": saved}
+        together = self.derivatives(g, t.data, *args, **keywords)
+        together = together if type(together) is tuple else (together,)
+        if any(type(a) is Tensor for a in t.args[len(together) :]):
+            what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"
+            raise ValueError(f"{what}: return a tuple with one for each, None for a constant")
+        for i, a in enumerate(t.args):
+            if type(a) is Tensor:
+                yield a, fit(together[i], a, t, i)
+
+
+def replayed(row: Row, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+    """The shares of a fused call by the chain rule through its reference; with create_graph they can be differentiated
+    again."""
+    again = (lambda a: call(np.positive, (a,))) if create_graph else leaf_like
+    args = [again(a) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
+    leaves = [a for a in args if type(a) is Tensor]
+    y = row.reference(*args, **t.kwargs)  # type: ignore[misc]
+    if not row.derivatives and not np.allclose(y.data, t.data, 0.01, 0.001 * np.max(abs(t.data), initial=0), True):
+        what = f"`{name(t.fn)}` gave another value when it was run again for its derivative"
+        raise RuntimeError(f"{what}: draw random numbers outside, and pass them in")
+    found = gradients(y, leaves, g, create_graph=create_graph)
+    yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
+
+
+def leaf_like(t: Tensor) -> Tensor:
+    """A leaf with the same array as t, which is read-only: nothing is copied."""
+    leaf = Tensor(np.empty((), t.dtype))
+    leaf._data = t.data
+    return leaf
 
 
 class Each:
@@ -108,7 +229,7 @@ def rule(fn: F, *derivatives: Callable[..., Any] | None, each: Callable[..., Any
     check_reach(fn, "decorate it with op()")
     if not any(d is not None for d in (*derivatives, each)):
         raise TypeError(f"rule for `{name(fn)}` without a derivative: flat({name(fn)}) is for functions that have none")
-    TABLE[fn] = _row(fn, "rule", fn, derivatives, each)
+    TABLE[fn] = with_derivatives(Rule, fn, fn, derivatives, each)
     return fn
 
 
@@ -131,9 +252,7 @@ def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
         theirs = forms.numpys_signature(fn)
         several = any(p.kind is p.VAR_POSITIONAL for p in own.values())
         direct = math.inf if several else forms.shared_order(theirs, list(own), 0)
-        TABLE[fn] = Row(
-            fn, "composite", definition, keywords=frozenset(own), plain=direct, numpys=theirs, direct=direct
-        )
+        TABLE[fn] = Composite(fn, definition, keywords=frozenset(own), unchecked=direct, numpys=theirs, direct=direct)
         return definition
 
     return define
@@ -146,7 +265,7 @@ def flat(*fns: Callable[..., Any]) -> None:
     """
     for fn in fns:
         check_reach(fn, "call it on t.data")
-        TABLE[fn] = Row(fn, "flat", functools.partial(_on_arrays, fn))
+        TABLE[fn] = Flat(fn, fn)
 
 
 def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | None = None) -> Callable[[F], F]:
@@ -177,41 +296,40 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
                 args, kwargs = bound.args, bound.kwargs
             for a in args:
                 if type(a) is Tensor:
-                    return call(fn, args, kwargs)
+                    return row.of_tensors(args, kwargs)
             value = forward(*args, **kwargs)
             return value.y if type(value) is Saved else value
 
         signature = inspect.signature(forward)
+        row: Row
         if reference is None or len(derivatives) > 1:
-            TABLE[fn] = _row(fn, "op", forward, derivatives, reference=reference)
+            row = with_derivatives(Op, fn, forward, derivatives)
         else:
-            joint = derivatives[0] if derivatives else ()
-            TABLE[fn] = Row(fn, "op", forward, joint, reference, True, np.inf, frozenset(signature.parameters))
+            row = Fused(fn, forward, derivatives[0] if derivatives else (), frozenset(signature.parameters))
+        row.reference = reference
+        TABLE[fn] = row
         return fn  # type: ignore[return-value]
 
     return define
 
 
-def _row(fn: Any, kind: str, forward: Any, derivatives: Sequence[Any], each: Any = None, reference: Any = None) -> Row:
-    """A row with derivatives an argument, its keywords read off their signatures."""
+def with_derivatives(
+    kind: type[Rule], fn: Any, forward: Any, derivatives: Sequence[Any], each: Callable[..., Any] | None = None
+) -> Rule:
+    """A row with a derivative for each argument; the keywords that it knows are read off their signatures."""
     skip = 2 if each is None else 3  # g, y and for each= the argument's number
-    written = [list(inspect.signature(d).parameters.values())[skip:] for d in (*derivatives, each) if d is not None]
-    positional = max(sum(p.kind is not p.KEYWORD_ONLY for p in parameters) for parameters in written)
-    keywords = frozenset(p.name for parameters in written for p in parameters if p.kind is not p.VAR_POSITIONAL)
+    signatures = [list(inspect.signature(d).parameters.values())[skip:] for d in (*derivatives, each) if d is not None]
+    positional = max(sum(p.kind is not p.KEYWORD_ONLY for p in parameters) for parameters in signatures)
+    keywords = frozenset(p.name for parameters in signatures for p in parameters if p.kind is not p.VAR_POSITIONAL)
     if each is not None:
-        return Row(fn, kind, forward, Each(each), None, False, np.inf, keywords)
-    plain = -1 if None in derivatives else len(derivatives)
-    theirs = forms.numpys_signature(fn)
+        return kind(fn, forward, Each(each), keywords)
+    unchecked = -1 if None in derivatives else len(derivatives)
+    theirs, direct = forms.numpys_signature(fn), math.inf
     if theirs is not None:  # the differentiable arguments go by NumPy's names
-        names = [p.name for p in max(written, key=len)]
+        names = [p.name for p in max(signatures, key=len)]
         keywords -= set(names[: len(derivatives)])
         direct = forms.shared_order(theirs, names, len(derivatives))
-        return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, plain, theirs, direct)
-    return Row(fn, kind, forward, derivatives, reference, False, positional, keywords, plain)
-
-
-def _on_arrays(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return fn(*map(values, args), **{key: values(value) for key, value in kwargs.items()})
+    return kind(fn, forward, derivatives, keywords, positional, unchecked, theirs, direct)
 
 
 def values(a: Any) -> Any:
@@ -219,47 +337,3 @@ def values(a: Any) -> Any:
     if isinstance(a, (list, tuple)):
         return type(a)(map(values, a))
     return a.data if type(a) is Tensor else a
-
-
-def table() -> str:
-    """Every function that Tensors go through, a line each: name, kind, and what it does to the gradient g of its
-    output y.
-
-    >>> print(next(line for line in table().splitlines() if line.startswith("multiply")))
-    multiply            rule       g * b | g * a
-    """
-    lines = []
-    for fn, row in TABLE.items():
-        lines.append(
-            f"{full_name(fn):<19} {row.kind:<10} {' | '.join(written(d) for d in _written_derivatives(row))}".rstrip()
-        )
-    return "\n".join(lines)
-
-
-def full_name(fn: Any) -> str:
-    """A function's name as its users write it, `linalg.` before that of NumPy's linear algebra."""
-    return ("linalg." if getattr(fn, "__module__", None) == "numpy.linalg" else "") + name(fn)
-
-
-def _written_derivatives(row: Row) -> Sequence[Any]:
-    if isinstance(row.derivatives, Each):
-        return [row.derivatives.derivative]
-    return [row.derivatives] if row.joint else row.derivatives
-
-
-def written(derivative: Any) -> str:
-    """A derivative as its source has it: the body of a lambda, the name of a function."""
-    code = getattr(derivative, "__code__", None)
-    if code is None or code.co_name != "<lambda>":
-        return "none" if derivative is None else f"{name(derivative)}(…)"
-    here = set(code.co_positions())
-    for node in _lambdas(code.co_filename):
-        if (node.body.lineno, node.body.end_lineno, node.body.col_offset, node.body.end_col_offset) in here:
-            return ast.unparse(node.body)
-    return "λ"
-
-
-@functools.cache
-def _lambdas(filename: str) -> list[ast.Lambda]:
-    tree = ast.parse("".join(linecache.getlines(filename)))
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.interface import name
-from ..engine import Tensor, history, shares
+from ..engine import TABLE, Tensor, history
 
 
 @dataclass
@@ -235,7 +235,7 @@ def without(y: Tensor, g: Any, x: Tensor, edges: set[tuple[int, int]]) -> Any:
     found: dict[Tensor, Any] = {y: g}
     for t in history(y):
         if t in found and t.fn is not None:
-            for k, (a, share) in enumerate(shares(t, dense(found.pop(t)), False)):
+            for k, (a, share) in enumerate(TABLE[t.fn].shares(t, dense(found.pop(t)), False)):
                 if (t.birth, k) not in edges:
                     found[a] = found[a] + share if a in found else share
     return dense(found[x]) if x in found else np.zeros(x.shape)

@@ -6,6 +6,8 @@ array allows but a remembered call cannot (writing in place, out=, .reduce) is r
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +30,19 @@ def name(fn: Any) -> str:
 
 
 def method(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: self._dispatch(fn, (self, *args), kwargs)
+    """A method that is a NumPy function: t.sum(axis=0) is np.sum(t, axis=0), and help() says so."""
+
+    def of_tensor(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._dispatch(fn, (self, *args), kwargs)
+
+    of_tensor.__name__ = of_tensor.__qualname__ = name(fn)
+    whose = "np." if hasattr(np, name(fn)) else ""
+    of_tensor.__doc__ = f"What {whose}{name(fn)} gives of this Tensor: a Tensor, where that has a gradient."
+    with contextlib.suppress(TypeError, ValueError):  # ufuncs written in C have no signature
+        parameters = list(inspect.signature(fn).parameters.values())
+        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        of_tensor.__signature__ = inspect.Signature([itself, *parameters[1:]])  # type: ignore[attr-defined]
+    return of_tensor
 
 
 def infix(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,20 +54,59 @@ def reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class NumPyInterface:
-    """The array side of Tensor. The engine supplies `data` and the two ways in: _call for rows with a derivative,
-    _dispatch for any function."""
+    """The array side of Tensor. The engine supplies `_data`, the two ways in (_call for rows with a derivative and
+    _dispatch for any function), and _writable, the one door to a leaf's values."""
 
     __slots__ = ()
-    data: np.ndarray
+    _data: np.ndarray
     _call: Callable[..., Any]
     _dispatch: Callable[..., Any]
+    _writable: Callable[..., np.ndarray]
+    fn: Callable[..., Any] | None
 
-    shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
-    dtype = property(lambda self: self.data.dtype)
-    T = property(lambda self: np.transpose(self))
-    mT = property(lambda self: np.matrix_transpose(self))
+    @property
+    def data(self) -> np.ndarray:
+        """The values, an array that is read-only. Assigning to it, which leaves allow, writes new values of the same
+        shape and dtype, and puts graphs that used the old ones out of date."""
+        return self._data
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        values = np.asarray(values)
+        if values.shape != self.shape or values.dtype != self.dtype:
+            what = f"this Tensor is {self.shape} {self.dtype}, the new values are {values.shape} {values.dtype}"
+            raise ValueError(f"{what}: give it values of its own shape and dtype, or make a new Tensor")
+        self._writable()[...] = values
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> Any:
+        """The axes in reverse order."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes swapped: each matrix of a stack, transposed."""
+        return np.matrix_transpose(self)
 
     __add__, __radd__ = infix(np.add), reflected(np.add)
     __sub__, __rsub__ = infix(np.subtract), reflected(np.subtract)
@@ -88,11 +141,11 @@ class NumPyInterface:
 
     def item(self) -> float:
         """The one number of a one-element Tensor; ValueError for any other size."""
-        return float(self.data.item())
+        return float(self._data.item())
 
     def tolist(self) -> Any:
         """The numbers as nested lists."""
-        return self.data.tolist()
+        return self._data.tolist()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
@@ -116,13 +169,22 @@ class NumPyInterface:
         return (self[i] for i in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self._data)
 
     def __float__(self) -> float:
         return self.item()
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._data)
+
+    def __reduce__(self) -> Any:
+        if self.fn is not None:
+            raise TypeError(f"a Tensor made by `{name(self.fn)}` cannot be copied or pickled: copy its values, t.data")
+        return type(self), (self._data,)
+
+    def __repr__(self) -> str:
+        made = "" if self.fn is None else f", made by {name(self.fn)}"
+        return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{made})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.data.size == 1 else format(str(self), spec)
+        return format(self.item(), spec) if self._data.size == 1 else format(str(self), spec)

@@ -88,6 +88,28 @@ class RowSparse:
         return f"RowSparse({self.rows.size} rows of a table {self.shape}, {self.dtype})"
 
 
+def settled(g: Any, t: Any) -> Any:
+    """The gradient of t when all its shares are added up: an array, but for the looked-up table that is a leaf."""
+    if isinstance(g, np.generic):  # NumPy's sum of two 0-d arrays
+        return np.asarray(g)
+    return g.todense() if type(g) is Patches or (type(g) is RowSparse and t.fn is not None) else g
+
+
+def owned(found: dict[Any, Any]) -> dict[Any, Any]:
+    """Gradients as users get them, who may write into them: memory that is shared with anything is copied.
+
+    A gradient that reached its leaf without a sum on the way may be a view, an array of the forward pass, which is
+    read-only, or the gradient of something else.
+    """
+    seen: set[int] = set()
+    for t, g in found.items():
+        if type(g) is np.ndarray:
+            if g.base is not None or not g.flags.writeable or id(g) in seen:
+                found[t] = g = g.copy()
+            seen.add(id(g))
+    return found
+
+
 def add_rows(rows: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     """An array (n, D) with values (N, D) added at rows (N,): by a sparse 0-1 matrix, 30 × faster than np.add.at."""
     ones = np.ones(rows.size, values.dtype)

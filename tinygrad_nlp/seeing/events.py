@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..calculus.rows import Each, written
+from ..calculus.listing import formula
+from ..calculus.rows import Each
 from ..core.sparse import Patches, RowSparse
 from ..engine import TABLE, Tensor, gradients
 from .notation import written_call
@@ -83,7 +84,7 @@ def backward_pass(y: Tensor, names: dict[int, str], g: Any = None) -> BackwardPa
         found = gradients(y, g=g)
     finally:
         engine.observer = before
-    made = sorted({t for t, *_ in recorder.events} | {a for *_, a, _ in recorder.events} | {y}, key=engine.by_birth)
+    made = sorted({t for t, *_ in recorder.events} | {a for *_, a, _ in recorder.events} | {y}, key=lambda t: t.birth)
     names, counts = dict(names), {"t": 0, "leaf": 0}
     for t in made:
         if id(t) not in names:
@@ -108,7 +109,7 @@ def steps(events: Sequence[tuple[Tensor, Any, Tensor, Any]], names: dict[int, st
         rule, reads = rule_of(t, i, g, names)
         summed = isinstance(t.fn, np.ufunc) and t.fn is not np.matmul and a.shape != t.shape
         shares.append(
-            Share(a, names[id(a)], written(rule), summed, rule, reads, share, before, totals[a], seen[a], uses[a])
+            Share(a, names[id(a)], formula(rule), summed, rule, reads, share, before, totals[a], seen[a], uses[a])
         )
     return found
 

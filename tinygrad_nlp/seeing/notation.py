@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calculus.rows import full_name
+from ..calculus.listing import full_name
 from ..core.interface import getitem
 from ..engine import Tensor
 

@@ -23,8 +23,9 @@ import numpy as np
 
 from .. import engine
 from ..calculus.rows import values
+from ..core.interface import name
 from ..core.sparse import Patches, RowSparse
-from ..engine import Tensor, name
+from ..engine import Tensor
 
 HERE = os.path.dirname(engine.__file__) + os.sep  # the root of the package
 LOG = (

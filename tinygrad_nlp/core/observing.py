@@ -1,0 +1,15 @@
+"""How explain() and watch() look on: the engine tells an observer of each call, and of each share of a gradient."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """What is plugged into engine.observer, to see the forward and the backward pass as they happen."""
+
+    def forward(self, t: Any) -> None:
+        """A call has made the Tensor t."""
+
+    def backward(self, t: Any, g: Any, a: Any, share: Any) -> None:
+        """Of g, the gradient of t, the argument a gets this share."""
