@@ -21,6 +21,7 @@ from reproduction.jobs import perform_all
 from reproduction.page import page
 from reproduction.plan import frozen_jobs, text_jobs, trained_jobs, vectors_job
 from reproduction.sections import sections
+from reproduction.sources import sources
 from reproduction.text_experiments import bigram_gradient, example_line
 from reproduction.text_sections import INTRODUCTION
 from softmax_gradient import perplexity_in_bases, softmax_gradient
@@ -39,34 +40,31 @@ def main() -> None:
     p.add_argument("--full", action="store_true", help="five seeds instead of three")
     args = arguments(p)
     began = time.monotonic()
-    bundles: list[Any] = [corpora.characters(args.data), corpora.news(args.data), corpora.film_reviews(args.data)]
-    fallback = next((bundle.fallback for bundle in bundles if bundle.fallback), "")
+    folder = corpora.data_folder(args.data)
+    data = str(folder) if folder else None  # absolute: workers may run elsewhere
+    read, fallback = sources(data)
     if fallback:
         print(fallback)
-    sources = {name: source.report() for bundle in bundles for name, source in bundle.sources.items()}
-    optional = {name: corpora.find(name, args.data) for name in ("news-train", "news-vectors", "glove-6b")}
-    sources |= {name: source.report() for name, source in optional.items() if source}
-    del bundles
 
     state = "smoke" if args.smoke else "built-in" if fallback else ""
     count = 1 if args.smoke else 5 if args.full else 2 if fallback else 3
     seeds = range(args.seed, args.seed + count)
-    hashes = {name: source["sha256"] for name, source in sources.items()}
+    hashes = {name: source.sha256 for name, source in read.items()}
     perform = partial(
         perform_all, folder=args.out / "runs", corpora=hashes, workers=args.jobs, scheduler=args.scheduler
     )
 
     def results() -> Iterator[tuple[str, Any]]:
         first = [
-            vectors_job(args.data, state),
-            *trained_jobs(args.data, seeds, state, args.full),
-            *text_jobs(args.data, seeds, state),
+            vectors_job(data, state),
+            *trained_jobs(data, seeds, state, args.full),
+            *text_jobs(data, seeds, state),
         ]
         for name, found in perform(first):
             if name == "vectors":
                 vectors = found["result"]["file"]
             yield name, found
-        yield from perform(frozen_jobs(args.data, seeds, state, vectors))
+        yield from perform(frozen_jobs(data, seeds, state, vectors))
 
     found, cpu = {}, 0.0
     for name, kept in watched(results(), args.quiet):
@@ -74,7 +72,7 @@ def main() -> None:
         cpu += kept["seconds"]
     runs, rng = len(found), np.random.default_rng(args.seed)
     found |= {"softmax": softmax_gradient(rng), "by hand": differences(rng), "bases": perplexity_in_bases(rng)}
-    found |= {"gradient": bigram_gradient(rng), "line": example_line(args.data)}
+    found |= {"gradient": bigram_gradient(rng), "line": example_line(data)}
 
     figures = claims.figures(found)
     rows = claims.rows(found, figures, state)
@@ -86,7 +84,7 @@ def main() -> None:
         "rows": rows,
         "sections": sections(found, figures, state),
         "figures": figures,
-        "corpora": sources,
+        "corpora": {name: source.report() for name, source in read.items()},
         "seconds": round(time.monotonic() - began, 1),
     }
     write_json(args.out / "report.json", whole)

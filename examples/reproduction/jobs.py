@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ from common import BadInput, one_thread
 
 import tinygrad_nlp
 from tinygrad_nlp.files import write_json
+
+from . import sources
 
 TRIES = 3  # how often workers may die in a row without one run being finished
 GRACE = 0.5  # seconds that interrupted workers have for saving
@@ -48,7 +52,8 @@ class Job:
 # %% What a result depends on
 def label(job: Job, corpora: dict[str, str]) -> str:
     """The name of a job's files: its own, and a hash of all that its result depends on."""
-    said = [job.function, job.arguments, corpora, source(job.function.rpartition(".")[0])]
+    arguments = {key: value for key, value in job.arguments.items() if key != "data"}  # its hashes are in corpora
+    said = [job.function, arguments, corpora, source(job.function.rpartition(".")[0])]
     return f"{job.name}-{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
@@ -89,11 +94,18 @@ def kept(folder: Path, label: str) -> Any:
     return None
 
 
-def perform(label: str, function: str, arguments: dict[str, Any], folder: str) -> tuple[str, Any]:
-    """Run a job, or find its result: (label, {"result", "seconds" of CPU}). Any process can be asked."""
+def perform(
+    label: str, function: str, arguments: dict[str, Any], folder: str, corpora: dict[str, str]
+) -> tuple[str, Any]:
+    """Run a job, or find its result: (label, {"result", "seconds" of CPU}). Any process can be asked.
+
+    Raises BadInput where this process would read other corpora than those, name → sha256.
+    """
     place = Path(folder) / label
     found = kept(Path(folder), label)
     if found is None:
+        if corpora:
+            sources.check(arguments.get("data"), tuple(sorted(corpora.items())))
         module, _, name = function.rpartition(".")
         began = time.process_time()
         with one_thread():
@@ -122,7 +134,7 @@ def perform_all(
         if found is not None:
             del left[name]
             yield job.name, found
-    calls = [(name, job.function, job.arguments, str(folder)) for name, job in left.items()]
+    calls = [(name, job.function, job.arguments, str(folder), corpora) for name, job in left.items()]
     if not calls:
         return
     if scheduler:
@@ -194,7 +206,7 @@ def in_main_thread(handler: Callable[..., None]) -> Iterator[Any]:
 def on_cluster(calls: list[tuple[Any, ...]], scheduler: str) -> Iterator[tuple[str, Any]]:
     """Through dask, whose scheduler gives the runs of a worker that died to another one."""
     try:
-        from dask.distributed import Client, as_completed
+        from dask.distributed import Client, KilledWorker, as_completed
     except ImportError as error:
         raise BadInput("--scheduler needs dask: pip install tinygrad-nlp[cluster]") from error
     places = [str(Path(place or ".").resolve()) for place in sys.path]
@@ -208,9 +220,14 @@ def on_cluster(calls: list[tuple[Any, ...]], scheduler: str) -> Iterator[tuple[s
     except (OSError, ValueError) as error:  # dask's refusals are OSErrors
         raise BadInput(f"no dask scheduler at {scheduler} ({error}): start one with `dask scheduler`") from error
     with client:
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its tracebacks, when the scheduler dies
         futures = [client.submit(task, call, key=call[0]) for call in calls]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except CancelledError as error:
+            raise BadInput(f"the dask scheduler at {scheduler} is gone: start it and run this again") from error
+        except KilledWorker as error:
+            raise BadInput(f"workers died again and again in {error.task}: is memory short?") from error
         finally:
             client.cancel(futures)

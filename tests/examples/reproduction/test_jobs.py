@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from common import BadInput
-from reproduction import jobs
+from reproduction import jobs, sources
 from reproduction.jobs import Job, perform_all
+
+from tests.examples.reproduction.reproduced import unreachable
+from tinygrad_nlp.nlp.corpora import registry
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -40,6 +43,24 @@ def sleeps(folder, place, seconds):
     note(place, "sleeps")
     time.sleep(seconds)
     return seconds
+"""
+
+
+ELSEWHERE = """
+from pathlib import Path
+
+def reads(folder, data, place):
+    (Path(place) / "log").write_text("read")
+"""
+
+SCHEDULER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    options = dict(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50)
+    cluster = LocalCluster(processes=False, protocol="tcp", **options)
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -100,6 +121,7 @@ def test_a_label_changes_with_all_that_the_result_depends_on_and_with_nothing_el
     assert label(Job(job.name, job.function, {**job.arguments, "seed": 9})) != before
     assert label(Job(job.name, "victims.dies", job.arguments)) != before
     assert label(job, {"text": "abc"}) != before
+    assert label(Job(job.name, job.function, {**job.arguments, "data": "/moved"})) == before  # its hashes are compared
     (place / "apart.py").write_text("changed = True")
     assert label(job) == before
     (place / "beside.py").write_text("changed = True")
@@ -168,6 +190,50 @@ def test_no_scheduler_is_one_line(place, monkeypatch):
     with pytest.raises(BadInput, match=r"no dask scheduler at tcp://127\.0\.0\.1:9") as raised:
         list(perform_all(draws(place), place / "runs", {}, scheduler="tcp://127.0.0.1:9"))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_would_read_other_corpora_fails_and_leaves_no_result(place, monkeypatch, workers):
+    """It would fall back to built-in text: here, because the folder holds nothing and there is no network."""
+    if workers > 1:
+        pytest.importorskip("joblib")
+    monkeypatch.setenv("TINYGRAD_NLP_CACHE", str(place / "cache"))
+    monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
+    monkeypatch.setattr(registry, "download", unreachable)
+    (place / "elsewhere.py").write_text(ELSEWHERE)
+    job = Job("reads", "elsewhere.reads", {"data": None, "place": str(place)})
+    expected = dict.fromkeys(("imdb", "tiny-shakespeare"), "0" * 64)
+    with pytest.raises(BadInput, match=r"would not read the same corpora \(.*imdb.*tiny-shakespeare.*--data") as raised:
+        list(perform_all([job], place / "runs", expected, workers=workers))
+    assert "\n" not in str(raised.value) and "Built-in corpora are used" in str(raised.value)
+    assert not list((place / "runs").iterdir()) and not (place / "log").exists()
+
+
+def test_a_worker_that_reads_the_same_corpora_runs(place, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_NLP_CACHE", str(place / "cache"))
+    monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
+    monkeypatch.setattr(registry, "download", unreachable)
+    read, fallback = sources.sources(None)
+    hashes = {name: source.sha256 for name, source in read.items()}
+    assert fallback and set(hashes) == {"built-in prose", "built-in source text", "built-in reviews"}
+    assert len(list(perform_all(draws(place, 1), place / "runs", hashes))) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dying_scheduler_is_one_line(place, caplog):
+    pytest.importorskip("distributed")
+    command = [sys.executable, "-c", SCHEDULER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as scheduler:
+        address = scheduler.stdout.readline().strip()
+        slow = Job("slow", "victims.sleeps", {"place": str(place), "seconds": 60})
+        found = perform_all([*draws(place, 1), slow], place / "runs", {}, scheduler=address)
+        assert next(found)[0] == "draws-0.0"
+        while "sleeps" not in log(place):
+            time.sleep(0.02)
+        scheduler.kill()
+        with pytest.raises(BadInput, match=f"dask scheduler at {address} is gone: start it") as raised:
+            next(found)
+        assert "\n" not in str(raised.value) and not caplog.text
 
 
 @pytest.mark.parametrize("workers", [1, 2])

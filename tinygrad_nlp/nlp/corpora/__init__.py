@@ -12,7 +12,7 @@ from .bundles import (
     text_of,
 )
 from .download import CorpusError, Unavailable
-from .registry import REGISTRY, Source, fetch, find
+from .registry import REGISTRY, Source, data_folder, fetch, find
 
 __all__ = [
     "REGISTRY",
@@ -24,6 +24,7 @@ __all__ = [
     "Source",
     "Unavailable",
     "characters",
+    "data_folder",
     "fetch",
     "film_reviews",
     "find",

@@ -146,7 +146,7 @@ def fetch(name: str, data: str | Path | None = None) -> Source:
         CorpusError: damaged, wrong checksum, 404, unwritable cache, a data folder that is not there …
         ImportError: pooch or filelock is needed and missing.
     """
-    corpus, folder = _row(name), _data_folder(data)
+    corpus, folder = _row(name), data_folder(data)
     if folder and (folder / corpus.path).is_file():
         return _checked(corpus, folder / corpus.path, "data folder")
     try:
@@ -159,7 +159,7 @@ def fetch(name: str, data: str | Path | None = None) -> Source:
 
 def find(name: str, data: str | Path | None = None) -> Source | None:
     """As `fetch`, but None instead of a download: for corpora that a run can do without."""
-    corpus, folder = _row(name), _data_folder(data)
+    corpus, folder = _row(name), data_folder(data)
     if folder and (folder / corpus.path).is_file():
         return _checked(corpus, folder / corpus.path, "data folder")
     try:
@@ -175,13 +175,14 @@ def _row(name: str) -> Corpus:
     return REGISTRY[name]
 
 
-def _data_folder(data: str | Path | None) -> Path | None:
+def data_folder(data: str | Path | None) -> Path | None:
+    """The folder that `data` or TINYGRAD_NLP_DATA names, as an absolute path; None where neither does."""
     named = data or os.environ.get("TINYGRAD_NLP_DATA")
     if named and not Path(named).is_dir():
         raise CorpusError(
             f"the data folder {named} is not there: correct --data (or TINYGRAD_NLP_DATA), or leave it out to download"
         )
-    return Path(named) if named else None
+    return Path(named).resolve() if named else None
 
 
 def _described(corpus: Corpus, path: Path, origin: str) -> Source:
