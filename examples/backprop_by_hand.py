@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from common import arguments, parser, run
+from common import arguments, parser, script
 
 from tinygrad_nlp import Tensor, gradients, sigmoid, softmax, softmax_cross_entropy
 
@@ -77,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import arguments, parser, run
+from common import arguments, parser, script
 
 from tinygrad_nlp import log_softmax, softmax_cross_entropy
 from tinygrad_nlp.files import digest, write_json
@@ -152,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import BadInput, arguments, curve, parser, run
+from common import arguments, curve, parser, script
 
 from tinygrad_nlp import log_softmax, softmax_cross_entropy
-from tinygrad_nlp.files import digest, write_json
+from tinygrad_nlp.console import BadInput
+from tinygrad_nlp.files import digest, shown, write_json
 from tinygrad_nlp.nlp import corpora, generate, saved, text
 from tinygrad_nlp.nlp.metrics import Perplexity
 from tinygrad_nlp.nlp.models import CharRNN
@@ -167,12 +168,12 @@ def main() -> None:
         print(f"perplexity   {places}   ({recipe.cell})")
     write_json(args.out / "char_rnn.json", found)
     if args.sample is not None:
-        print(args.sample, end="")
+        print(shown(args.sample), end="")
         rng = np.random.default_rng(args.seed)
         for character in islice(generate.generate(model, prompt, rng=rng, temperature=args.temperature), 500):
-            print(ALPHABET.alphabet[character], end="", flush=True)
+            print(shown(ALPHABET.alphabet[character]), end="", flush=True)
         print()
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

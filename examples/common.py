@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from tinygrad_nlp.files import FileError
-from tinygrad_nlp.nlp.corpora import CorpusError
-
-
-class BadInput(Exception):
-    """Something the user gave cannot be used: what, where and the remedy, in one line."""
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+from tinygrad_nlp.console import Parser, exit_code
+from tinygrad_nlp.files import replacing
 
 
 def positive(text: str) -> int:
@@ -48,9 +39,8 @@ def arguments(p: Parser) -> argparse.Namespace:
     args = p.parse_args()
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        probe = args.out / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=args.out) as probe:
+            probe.write(b"\0" * 4096)
     except OSError as error:
         p.error(f"cannot write to --out {args.out} ({error.strerror}): name another folder")
     return args
@@ -68,31 +58,11 @@ def curve(path: Path, points: list[tuple[float, float]], x: str, y: str) -> None
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     axes.plot(*zip(*points, strict=True), marker="o")
     axes.set(xlabel=x, ylabel=y)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=120, format=path.suffix[1:])
     pyplot.close(figure)
 
 
-def run(main: Callable[[], None]) -> NoReturn:
-    """Run an example: bad input is one line and exit code 2, Ctrl-C exit code 130."""
-    try:
-        with one_thread():
-            main()
-    except (CorpusError, BadInput, FileError) as error:
-        sys.exit(_line(error, 2))
-    except KeyboardInterrupt as interrupt:
-        sys.exit(_line(str(interrupt) or "interrupted", 130))
-    sys.exit(0)
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """One BLAS thread: these matrices are so small that two threads spend their time waiting for each other."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return nullcontext()
-    return threadpool_limits(1)
-
-
-def _line(message: Any, code: int) -> int:
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
-    return code
+def script(main: Callable[[], None]) -> NoReturn:
+    """Be the script that main() is: bad input is one line and exit code 2, Ctrl-C exit code 130."""
+    sys.exit(exit_code(main, Path(sys.argv[0]).name))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from backprop_by_hand import differences
-from common import arguments, parser, positive, run
+from common import arguments, parser, positive, script
 from reproduction import claims
 from reproduction.jobs import perform_all
 from reproduction.page import page
@@ -105,4 +105,4 @@ def watched(results: Any, quiet: bool) -> Any:
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import arguments, curve, parser, run
+from common import arguments, curve, parser, script
 
 from tinygrad_nlp import Tensor, embedding, gradients, softmax, softmax_cross_entropy
-from tinygrad_nlp.files import digest, write_json
+from tinygrad_nlp.files import digest, shown, write_json
 from tinygrad_nlp.nlp import bags, cooccurrence, corpora
 from tinygrad_nlp.nlp.metrics import accuracy
 from tinygrad_nlp.nlp.models import DeepAveragingNetwork
@@ -216,9 +216,9 @@ def main() -> None:
             review = test.take(np.array([row]))
             words = named(corpus.test.vocabulary, review.ids, setting)
             weights = strongest(words, contributions(model, review.ids))
-            shown = ", ".join(f"{word} {value:+.2f}" for word, value in weights)
-            print(f"{name}  P(good) = {probabilities(model, review)[0]:.2f}   {shown}")
+            listed = shown(", ".join(f"{word} {value:+.2f}" for word, value in weights))
+            print(f"{name}  P(good) = {probabilities(model, review)[0]:.2f}   {listed}")
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

@@ -14,7 +14,7 @@ Expect: largest differences below 1e-9, and a perplexity of 6.798 in every base.
 from __future__ import annotations
 
 import numpy as np
-from common import arguments, parser, run
+from common import arguments, parser, script
 
 from tinygrad_nlp import Tensor, gradients, log_softmax, softmax, softmax_cross_entropy
 from tinygrad_nlp.nlp.metrics import Perplexity
@@ -74,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    script(main)

@@ -9,6 +9,7 @@ import pytest
 
 from tinygrad_nlp.__main__ import main
 from tinygrad_nlp.engine import writable
+from tinygrad_nlp.files import read_tree, write_npz, write_tree
 from tinygrad_nlp.nlp import generate as sampling
 from tinygrad_nlp.nlp import saved
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork
@@ -110,7 +111,7 @@ def test_ctrl_c_and_numbers_that_are_not_finite(capsys, model, monkeypatch, tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sampling, "generate", interrupted)
-    assert told(capsys, model, "--prompt", "b") == (130, "ba\n", "")
+    assert told(capsys, model, "--prompt", "b") == (130, "ba", "python -m tinygrad_nlp generate: interrupted\n")
 
 
 def test_as_a_command_into_a_pipe_that_closes(model):
@@ -120,3 +121,27 @@ def test_as_a_command_into_a_pipe_that_closes(model):
         assert len(process.stdout.read(10)) == 10
         process.stdout.close()
         assert (process.stderr.read(), process.wait(60)) == (b"", 0)
+
+
+def test_what_a_model_holds_reaches_the_terminal_without_its_escape_sequences(capsys, tmp_path):
+    evil = "\x1b\x07\u202e\x9b\r"
+    saved.save(tmp_path / "evil.npz", CharRNN(6, 3, 4, rng=np.random.default_rng(0)), Characters(evil + "\n"))
+    code, text, _ = told(capsys, tmp_path / "evil.npz", "--length", 99)
+    assert code == 0 and all(c.isprintable() or c == "\n" for c in text) and r"\x1b" in text
+    tree = read_tree(tmp_path / "evil.npz")
+    write_tree(tmp_path / "evil.npz", tree | {"values": tree["values"] | {evil: np.zeros(1)}})
+    code, _, complaint = told(capsys, tmp_path / "evil.npz")
+    assert code == 2 and r"\x1b\x07\u202e" in complaint and complaint[:-1].isprintable()
+    write_npz(tmp_path / "evil.npz", {evil: np.zeros(1)})
+    (tmp_path / "evil.npz").write_bytes((tmp_path / "evil.npz").read_bytes().replace(b".npy", b"\x1b[2J"))
+    code, _, complaint = told(capsys, tmp_path / "evil.npz")
+    assert code == 2 and complaint[:-1].isprintable()
+
+
+def test_a_full_disk_behind_standard_output_is_one_line_and_exit_code_2(model):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    command = [sys.executable, "-m", "tinygrad_nlp", "generate", str(model), "--length", "3"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "the disk is full" in done.stderr

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 import numpy as np
 
-from .files import FileError
-
-
-class Parser(argparse.ArgumentParser):
-    """One clear line and exit code 2 for bad input, without the usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+from .console import BadInput, Parser, exit_code
+from .files import shown
 
 
 def parser() -> Parser:
@@ -35,43 +27,36 @@ def parser() -> Parser:
 
 
 def generate(args: argparse.Namespace) -> None:
-    """Write the prompt and what follows, each character as soon as it is drawn. Raises FileError or ValueError."""
+    """Write the prompt and what follows, each character as soon as it is drawn. Raises FileError or BadInput."""
     from .nlp import generate as sampling
     from .nlp import saved
     from .nlp.models import CharRNN
 
     if args.length < 0 or args.seed < 0:
         name, value = ("--length", args.length) if args.length < 0 else ("--seed", args.seed)
-        raise ValueError(f"{name} is {value}: use a whole number from 0 on")
+        raise BadInput(f"{name} is {value}: use a whole number from 0 on")
     if not args.prompt:
-        raise ValueError("--prompt is empty: give at least one character to go on from")
+        raise BadInput("--prompt is empty: give at least one character to go on from")
     model, characters, _ = saved.load(args.model)
     if not isinstance(model, CharRNN):
-        raise ValueError(f"{args.model} holds a {type(model).__name__}: only a CharRNN can go on with a text")
+        raise BadInput(f"{args.model} holds a {type(model).__name__}: only a CharRNN can go on with a text")
     rng = np.random.default_rng(args.seed)
-    prompt = characters.encode(args.prompt)
-    ids = sampling.generate(model, prompt, rng=rng, temperature=args.temperature, top_k=args.top_k)
-    print(args.prompt, end="", flush=True)
-    for i in itertools.islice(ids, args.length):
-        print(characters.decode([i]), end="", flush=True)
+    try:
+        prompt = characters.encode(args.prompt)
+        ids = sampling.generate(model, prompt, rng=rng, temperature=args.temperature, top_k=args.top_k)
+        print(shown(args.prompt), end="", flush=True)
+        for i in itertools.islice(ids, args.length):
+            print(shown(characters.decode([i])), end="", flush=True)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
     print()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Parse and run a command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     p = parser()
     args = p.parse_args(argv)
-    try:
-        generate(args)
-    except (FileError, ValueError) as error:
-        print(f"{p.prog} {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print()
-        return 130
-    except BrokenPipeError:  # `| head` has seen enough; Python's own flush at exit must not complain either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return exit_code(lambda: generate(args), f"{p.prog} {args.command}")
 
 
 if __name__ == "__main__":

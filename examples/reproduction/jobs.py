@@ -28,9 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import BadInput, one_thread
-
 import tinygrad_nlp
+from tinygrad_nlp.console import BadInput, one_thread
 from tinygrad_nlp.files import write_json
 
 from . import sources

@@ -15,6 +15,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tinygrad_nlp.console import exit_code
+from tinygrad_nlp.files import FileError
+
 Spec = dict[str, Any]
 INK = "#010203"  # stands for the colour of the page's text, which a picture does not know
 COLOURS = ("#3b82c4", "#d9822b", "#3f9e5a", "#c2504f", "#8c6bb1", "#8a8a8a")  # seen well on white and on black
@@ -75,6 +78,7 @@ def page(report: Spec) -> str:
     body = "\n".join(section(s) for s in report["sections"])
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>The assignment, run again</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
 <h1>The assignment, run again</h1>
 <p>{escape(report["introduction"])}</p>
@@ -198,5 +202,14 @@ def bars(axes: Any, p: Spec) -> None:
         axes.set_ylim(min(heights) - margin, max(heights) + margin)
 
 
+def main() -> None:
+    path = Path(sys.argv[1])
+    try:
+        report = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {error}: name the report.json of a reproduction") from error
+    print(page(report), end="")
+
+
 if __name__ == "__main__":
-    print(page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), end="")
+    sys.exit(exit_code(main, Path(sys.argv[0]).name))

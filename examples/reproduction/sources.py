@@ -5,8 +5,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 
-from common import BadInput
-
+from tinygrad_nlp.console import BadInput
 from tinygrad_nlp.nlp import corpora
 
 OPTIONAL = ("news-train", "news-vectors", "glove-6b")

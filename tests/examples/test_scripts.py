@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import common
 import pytest
+
+from tinygrad_nlp.files import FileError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -77,3 +80,32 @@ def test_a_damaged_corpus_is_named(tmp_path: Path) -> None:
     done = example("char_rnn", "--smoke", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "tinyshakespeare.txt" in done.stderr and "checksum" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["softmax_gradient", "char_rnn"])
+def test_a_full_disk_is_one_line_and_leaves_no_empty_file(name: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    pytest.importorskip("matplotlib")
+    options = ["--smoke", "--quiet", "--out", str(tmp_path / "out")]
+    if Path("/dev/full").exists():
+        command = [sys.executable, str(EXAMPLES / f"{name}.py"), *options]
+        environment = os.environ | {"TINYGRAD_NLP_CACHE": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "the disk is full" in done.stderr
+    common.curve(tmp_path / "first.png", [(0, 0), (1, 1)], "x", "y")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    try:
+        with pytest.raises(FileError, match=r"curve.png: the disk is full"):
+            common.curve(tmp_path / "curve.png", [(0, 0), (1, 1)], "x", "y")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*curve*"))
+
+
+def test_the_probe_of_the_output_folder_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".writable").symlink_to(tmp_path / "victim")
+    assert example("softmax_gradient", "--out", str(tmp_path / "out")).returncode == 0
+    assert not (tmp_path / "victim").exists() and (tmp_path / "out" / ".writable").is_symlink()

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..__main__ import Parser
+from ..console import Parser, exit_code
+from ..files import refusal, say, shown
 from . import KOANS
-from .grading import BROKEN, RIGHT, WRONG, Unusable, outcomes
+from .grading import RIGHT, WRONG, outcomes
 
 
 def written(path: Path) -> bool:
@@ -19,6 +20,8 @@ def written(path: Path) -> bool:
             file.write(importlib.resources.files(__package__).joinpath("template.py").read_bytes())
     except FileExistsError:
         return False
+    except OSError as error:
+        raise refusal(error, path) from error
     return True
 
 
@@ -30,7 +33,7 @@ def show(path: Path, everything: bool) -> int:
         solved, worst = solved + (found.code == RIGHT), max(worst, found.code)
         if everything:
             first = found.text.partition("\n")[0]
-            print(f"{koan:<14} {('right', 'WRONG', 'broken')[found.code]:<7} {first}".rstrip())
+            print(shown(f"{koan:<14} {('right', 'WRONG', 'broken')[found.code]:<7} {first}").rstrip())
         elif found.code != RIGHT:
             todo = koan, found
             break
@@ -38,9 +41,10 @@ def show(path: Path, everything: bool) -> int:
     if worst == RIGHT:
         print("Now read tinygrad_nlp/rules.py: the same kind of page, and the engine computes with it.")
     elif todo and worst == WRONG:
-        print(f"next: {todo[0]}_backward, line {todo[1].line}", *todo[1].text.splitlines(), sep="\n    ")
+        lines = shown(todo[1].text).split("\n")
+        print(f"next: {todo[0]}_backward, line {todo[1].line}", *lines, sep="\n    ")
     elif todo:
-        print(todo[1].text, file=sys.stderr)
+        say(todo[1].text)
     return worst
 
 
@@ -50,19 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("file", nargs="?", type=Path, default=Path("koans.py"), help="yours to edit (default koans.py)")
     p.add_argument("--all", action="store_true", help="a line for each exercise, not only up to the first unsolved")
     args = p.parse_args(argv)
-    try:
+
+    def command() -> int:
         if written(args.file):
             print(f"wrote {args.file}: edit the functions named …_backward, then run this again")
         return show(args.file, args.all)
-    except Unusable as error:
-        print(error, file=sys.stderr)
-        return BROKEN
-    except OSError as error:
-        print(f"{p.prog}: {args.file}: {error.strerror}: name a file that can be written", file=sys.stderr)
-        return BROKEN
-    except KeyboardInterrupt:
-        print()
-        return 130
+
+    return exit_code(command, p.prog)
 
 
 if __name__ == "__main__":

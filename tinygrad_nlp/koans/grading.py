@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..checking.check import Report
+from ..console import BadInput
 from . import KOANS, SEEDS, grade
 
 LIMIT = 10.0  # seconds for an exercise
 RIGHT, WRONG, BROKEN = 0, 1, 2  # exit codes too
-
-
-class Unusable(Exception):
-    """A file that cannot be run: where and why, in one line."""
 
 
 @dataclass
@@ -32,12 +29,12 @@ class Outcome:
 
 
 def outcomes(path: Path) -> Iterator[tuple[str, Outcome]]:
-    """Each exercise and what became of it, in order. Raises Unusable for a file that cannot be run."""
+    """Each exercise and what became of it, in order. Raises BadInput for a file that cannot be run."""
     koans = list(KOANS)
     while koans:
         for found in process(path, koans):
             if type(found) is str:
-                raise Unusable(found)
+                raise BadInput(found)
             yield koans.pop(0), found
 
 

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import FileError
+
 UNKNOWN = "UUUNKKK"  # the unknown word of the course's vocabulary
 START, END = "<s>", "</s>"
 REVIEW_TOKENS = 1  # version of review_tokens: parsed caches made by another one are not read
 
 
 # %% From bytes to text
-class CorpusError(Exception):
+class CorpusError(FileError):
     """A corpus cannot be used. The message is one line: what, where, and the remedy. Scripts print it and exit 2."""
 
 

@@ -29,7 +29,7 @@ def reproduce(out: Path, *arguments: str, data: str | None = None) -> int:
         data = ["--data", data] if data else []
         patch.setattr(sys, "argv", ["reproduce.py", "--quiet", "--out", str(out), *data, *arguments])
         with pytest.raises(SystemExit) as ended:
-            reproduce.run(reproduce.main)
+            reproduce.script(reproduce.main)
     return ended.value.code
 
 

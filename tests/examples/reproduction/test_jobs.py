@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common import BadInput
 from reproduction import jobs, sources
 from reproduction.jobs import Job, perform_all
 
 from tests.examples.reproduction.reproduced import unreachable
+from tinygrad_nlp.console import BadInput
 from tinygrad_nlp.nlp.corpora import registry
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -241,14 +241,14 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process_behind(place, worke
     script = f"""
 import sys; sys.path[:0] = [{str(EXAMPLES)!r}, {str(place)!r}]
 from pathlib import Path
-from common import run
+from common import script
 from reproduction.jobs import Job, perform_all
 def main():
     jobs = [Job("quick", "victims.sleeps", dict(place={str(place)!r}, seconds=0))]
     jobs += [Job(f"slow-{{i}}", "victims.sleeps", dict(place={str(place)!r}, seconds=60 + i)) for i in range(3)]
     for name, _ in perform_all(jobs, Path({str(place / "runs")!r}), {{}}, workers={workers}):
         print(name, flush=True)
-run(main)
+script(main)
 """
     command = [sys.executable, "-c", script]
     with subprocess.Popen(
