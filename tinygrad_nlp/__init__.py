@@ -1,4 +1,31 @@
-"""Reverse-mode automatic differentiation in NumPy: a table of functions and their derivatives, and what grows on it."""
+"""Reverse-mode automatic differentiation in NumPy: a table of functions and their derivatives, and what grows on it.
+
+To be read in this order:
+
+    engine       Tensor, call, history, gradients: the whole of backpropagation
+    rules        the table, as a page of calculus
+    fused        ops differentiated by hand (ŷ − y), each beside the composition that it means
+    recurrent    RNN, GRU and LSTM through time, by hand and by reference
+    nn           layers, which are plain trees of Tensors
+    optim        SGD, Adam, clipping, schedules, averages
+
+Used by name:
+
+    transforms   grad, vjp, jvp, jacobian, hessian, hvp and checkpoint, which take functions
+    tree         dicts, lists and Modules with Tensors at their leaves
+    run          a training loop that can be killed and resumed to the same bytes
+    files        files that are whole or not there
+    strategies   the shapes and layouts that break gradients, for Hypothesis
+
+Rooms behind them:
+
+    core         what the engine stands on: the array side of a Tensor, broadcasting undone, sparse gradients, messages
+    calculus     what stands around the table: how a row is made, and the functions defined by others
+    checking     is a gradient right, and if not, what is wrong with it? gradcheck and what it is made of
+    seeing       backpropagation made visible: explain, watch, preflight, the map of gradients through time
+    koans        broken derivatives for you to repair
+    nlp          language modelling on top of the engine: corpora, text, counts, metrics, models, sampling
+"""
 
 import numpy as np
 

@@ -3,6 +3,7 @@
 A Module is any object with `named_parameters`; its attributes are its branches. Whatever is none of these (sizes,
 names, random generators) belongs to the tree's shape and is kept as it is.
 """
+# tested in tests/test_nn.py
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ g = {y: 1.0}
 for t in history(y):
     for i, a in enumerate(t.args):
         derivative = TABLE[t.fn].derivatives[i]  # of the call that made t, with respect to its argument i
-        g[a] = derivative(g[t], t.data, *[u.data for u in t.args])
+        g[a] = g.get(a, 0) + derivative(g[t], t.data, *[u.data for u in t.args])  # added: see lesson 03
         print(f"back through {t.fn.__name__:<7} g = {g[t]:9.6f} becomes {g[a]:9.6f}")
 print(f"by this loop  {g[x]:.10f}")
 print(f"gradients()   {gradients(y)[x]:.10f}")

@@ -1,4 +1,5 @@
 """The table as text: each function that Tensors go through, and its derivatives as their source has them."""
+# tested in tests/calculus/test_rows.py
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 All are composites: their derivatives are those of the functions that they are made of.
 """
+# tested in tests/calculus/test_composites.py
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ error.
 Complex step (Squire and Trapp 1998): f(x + ih) = f(x) + ih f′(x) − …, so Im f(x + ih) / h is f′ without a subtraction,
 to the last digit. Central differences: D(h) = (f(x + h) − f(x − h)) / 2h = f′ + O(h²), and (4 D(h/2) − D(h)) / 3 is
 O(h⁴) (Richardson 1911); rounding adds ε |f| / h, so no one step is best for all functions."""
+# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """A function at its arguments, for check.py: its float leaves by name, its outputs as one vector, and its gradient
 there, by the engine or by hand."""
+# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 

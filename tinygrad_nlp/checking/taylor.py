@@ -1,4 +1,5 @@
 """Taylor's theorem as a test of a whole model's gradient, with a plot for the lesson."""
+# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """How explain() and watch() look on: the engine tells an observer of each call, and of each share of a gradient."""
+# tested in tests/test_engine.py
 
 from __future__ import annotations
 

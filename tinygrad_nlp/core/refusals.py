@@ -1,4 +1,5 @@
 """What the engine says when it refuses: each function makes an error that names what, where, and the remedy."""
+# tested in tests/core/test_interface.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Gradients that are zero almost everywhere: of a table whose rows were looked up, and of a Tensor that was indexed."""
+# tested in tests/test_fused.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The one place where broadcasting and dtype promotion are undone, for every rule of the table."""
+# tested in tests/test_engine.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The command line: ``python -m tinygrad_nlp.koans [FILE]`` writes the exercises into FILE, or grades what is there."""
+# tested in tests/koans/test_koans.py
 
 from __future__ import annotations
 

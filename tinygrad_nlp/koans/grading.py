@@ -1,4 +1,5 @@
 """Grading of a reader's file in a process of its own, so that an endless loop there is no more than a line here."""
+# tested in tests/koans/test_koans.py
 
 from __future__ import annotations
 

@@ -230,3 +230,6 @@ def rnn_backward(g: Array, x: Array, h0: Array, W: Array) -> tuple[Array, Array,
         dW += before.T @ dx[t]
         dh = dx[t] @ W.T
     return dx, dh, dW
+
+
+# tested in tests/koans/test_koans.py

@@ -1,6 +1,7 @@
 """Language modelling on top of the engine: corpora, text, counts, metrics, models, sampling.
 
 A module is loaded when it is first used."""
+# tested in tests/test_rooms.py
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 What stands in for GloVe where there is none (Levy and Goldberg 2014, "Neural word embedding as implicit matrix
 factorization", show that the two are close relatives).
 """
+# tested in tests/nlp/test_models.py
 
 from __future__ import annotations
 

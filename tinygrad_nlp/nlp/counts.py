@@ -2,6 +2,7 @@
 
 Pairs are rows (previous id, next id), (N, 2). Every method gives ln P(next | previous) of each pair, (N,), in nats.
 """
+# tested in tests/nlp/corpora/test_bundles.py
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 Nothing is computed twice here: gradients() runs as ever, and an observer writes down what it does.
 """
+# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 

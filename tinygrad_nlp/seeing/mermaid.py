@@ -1,4 +1,5 @@
 """A backward pass as a Mermaid flowchart, for pages that draw Mermaid: GitHub, GitLab, JupyterLab, Quarto."""
+# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 

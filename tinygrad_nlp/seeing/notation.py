@@ -1,4 +1,5 @@
 """How a call is written: as its user would, with the names of variables."""
+# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 

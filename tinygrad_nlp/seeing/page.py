@@ -1,4 +1,5 @@
 """The page behind explain(y).html(): what there is to show, as JSON, put into page.html, which draws it."""
+# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """A backward pass as text: a line for each call and for each share, loops shown once."""
+# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 Figures measured on them say that the code works; they do not compare with anything published.
 """
+# tested in tests/nlp/corpora/test_bundles.py
 
 from __future__ import annotations
 

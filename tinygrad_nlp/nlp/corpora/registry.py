@@ -1,4 +1,5 @@
 """Where every corpus is from, how it is checked, and how a program gets the file: data folder, cache, download."""
+# tested in tests/nlp/corpora/test_download.py
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""The whole engine, small: what a Tensor remembers, and how a gradient is found from it.
+
+Expect: the gradient of a small network, first by the forty lines here, then by tinygrad_nlp, and no difference.
+"""
+
+import itertools
+
+import numpy as np
+
+import tinygrad_nlp
+from tinygrad_nlp.core.unbroadcast import fit
+from tinygrad_nlp.engine import TABLE  # NumPy function -> row, with one derivative for each argument
+
+births = itertools.count()
+
+
+# %% A Tensor is an array that remembers the call that made it: NumPy hands it every call that it takes part in
+class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
+    def __init__(self, data, fn=None, args=(), kwargs=None):
+        self.data, self.fn, self.args, self.kwargs = np.asarray(data), fn, args, kwargs or {}
+        self.shape, self.ndim, self.birth = self.data.shape, self.data.ndim, next(births)
+
+    def __array_ufunc__(self, fn, method, *args, **kwargs):
+        return call(fn, args, kwargs)
+
+    def __array_function__(self, fn, types, args, kwargs):
+        return call(fn, args, kwargs)
+
+    __hash__ = object.__hash__  # by identity, so that Tensors can be the keys of a dictionary
+
+
+def array(a):
+    return a.data if isinstance(a, Tensor) else a
+
+
+# %% The forward pass: run the function on the arrays, and remember the call
+def call(fn, args, kwargs):
+    row = TABLE[fn]
+    if row.kind == "composite":  # defined by other functions of the table: np.mean is np.sum(a) / n
+        return row.forward(*args, **kwargs)
+    y = row.forward(*map(array, args), **kwargs)
+    return Tensor(y, fn, args, kwargs) if row.kind == "rule" else y
+
+
+# %% The order of the backward pass: a call is younger than its arguments, so the youngest comes first
+def history(y):
+    seen, found = {y}, [y]
+    for t in found:  # the list grows while it is walked
+        new = {a for a in t.args if isinstance(a, Tensor)} - seen
+        seen |= new
+        found += new
+    return sorted(found, key=lambda t: t.birth, reverse=True)
+
+
+# %% The backward pass: each call hands its gradient g on to its arguments, by its row; shares of one Tensor add up
+def gradients(y, g):
+    found = {y: g}
+    for t in history(y):
+        for i, a in enumerate(t.args):
+            if isinstance(a, Tensor):
+                share = TABLE[t.fn].derivatives[i](found[t], t.data, *map(array, t.args), **t.kwargs)
+                share = fit(share, a, t, i)  # sums over the axes along which NumPy has stretched a
+                found[a] = found[a] + share if a in found else share
+    return found
+
+
+# %% It runs: W is used twice, b is stretched, np.mean is a composite
+def loss(x, W, b):
+    return np.mean((np.tanh(x @ W + b) @ W) ** 2)
+
+
+if __name__ == "__main__":
+    rng = np.random.default_rng(0)
+    x, W, b = rng.normal(size=(4, 3)), rng.normal(size=(3, 3)), rng.normal(size=3)
+    small_W, small_b, real_W, real_b = Tensor(W), Tensor(b), tinygrad_nlp.Tensor(W), tinygrad_nlp.Tensor(b)
+    found = gradients(loss(x, small_W, small_b), np.ones(()))
+    expected = tinygrad_nlp.gradients(loss(x, real_W, real_b))
+    print("∂loss/∂b by forty lines   ", np.round(found[small_b], 6))
+    print("∂loss/∂b by tinygrad_nlp  ", np.round(expected[real_b], 6))
+    print("largest difference for W  ", np.max(abs(found[small_W] - expected[real_W])))

@@ -1,0 +1,96 @@
+"""The house: imports point one way, each module is tested where its name says, no public name hides a module."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_nlp
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tinygrad_nlp"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+ELSEWHERE = re.compile(r"^# tested in (\S+)$", re.M)  # the line in a module that has no test file of its name
+
+
+def imports_of(name: str) -> set[str]:
+    """The modules of the package that a module imports, inside functions too, but not for types only."""
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            origin = ".".join(part for part in (base, node.module) if part)
+            for alias in node.names:
+                found.add(f"{origin}.{alias.name}" if f"{origin}.{alias.name}" in MODULES else origin)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {target for target in found if target in MODULES and target != name}
+
+
+def test_imports_go_one_way() -> None:
+    """A module that is reached from itself is part of a circle."""
+    graph = {name: imports_of(name) for name in MODULES}
+    assert graph["tinygrad_nlp.rules"] >= {
+        "tinygrad_nlp.engine",
+        "tinygrad_nlp.calculus.rows",
+    }  # it sees imports at all
+    for start in graph:
+        seen: set[str] = set()
+        paths = [[start]]
+        while paths:
+            path = paths.pop()
+            for target in graph[path[-1]]:
+                assert target != start, f"a circle: {' → '.join([*path, target])}"
+                if target not in seen:
+                    seen.add(target)
+                    paths.append([*path, target])
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_each_module_has_a_test_file_of_its_name_or_says_where_it_is_tested(name: str) -> None:
+    source = MODULES[name].read_text(encoding="utf-8")
+    path = MODULES[name].relative_to(PACKAGE)
+    stem = {"__init__": path.parent.name or "rooms", "__main__": "main"}.get(path.stem, path.stem)
+    defines = any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in ast.parse(source).body)
+    if path.name != "__init__.py" or defines:  # of a room's own file, which is one sentence, nothing is to be tested
+        said = ELSEWHERE.search(source)
+        tests = ROOT / (said[1] if said else f"tests/{(path.parent / f'test_{stem}.py').as_posix()}")
+        assert tests.exists(), f"{path} has no {tests.relative_to(ROOT)}: write it, or say `# tested in FILE`"
+
+
+def test_modules_of_nlp_load_when_they_are_used() -> None:
+    code = "import sys, tinygrad_nlp as t; n = len(sys.modules); t.nlp.reviews.stream; assert len(sys.modules) > n"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    with pytest.raises(AttributeError, match=r"tinygrad_nlp\.nlp has no 'nothing': it has bags, cooccurrence"):
+        tinygrad_nlp.nlp.nothing  # noqa: B018
+
+
+def test_no_public_name_hides_a_module() -> None:
+    for info in pkgutil.walk_packages(tinygrad_nlp.__path__, "tinygrad_nlp."):
+        if not info.name.endswith("__main__") and "strategies" not in info.name:
+            module = importlib.import_module(info.name)
+            parent, _, child = info.name.rpartition(".")
+            assert getattr(importlib.import_module(parent), child) is module, f"{info.name} is hidden by something else"
+
+
+def test_the_package_lists_its_rooms() -> None:
+    rooms = [info.name for info in pkgutil.iter_modules(tinygrad_nlp.__path__) if not info.name.startswith("_")]
+    for room in rooms:
+        assert room in (tinygrad_nlp.__doc__ or ""), f"the package's docstring does not say what {room} is"
+        assert importlib.import_module(f"tinygrad_nlp.{room}").__doc__, f"{room} has no sentence"
