@@ -21,7 +21,7 @@ from tinygrad_nlp.nlp.metrics import Perplexity
 from tinygrad_nlp.nlp.models import NeuralBigram
 from tinygrad_nlp.nn import frozen
 from tinygrad_nlp.optim import SGD
-from tinygrad_nlp.run import Run
+from tinygrad_nlp.parallel import ranks as all_ranks
 
 # %% Settings: the course's. It drew all parameters from N(0, 1), around frozen GloVe vectors; a trained embedding
 # and an output layer that start so large memorise (test perplexity about 124), so NeuralBigram draws these two from
@@ -43,10 +43,10 @@ def train(
     quiet: bool = True,
 ) -> NeuralBigram:
     """A model trained on rows (previous, next) by plain SGD, around given word vectors if there are any."""
-    rng = np.random.default_rng(seed)
+    ranks, rng = all_ranks(), np.random.default_rng(seed)
     model = NeuralBigram(words, DIMENSION, HIDDEN, rng=rng, embedding=embedding)
     optimizer = SGD(model, rate)
-    run = Run(
+    run = ranks.run(
         folder, config={"steps": steps, "rate": rate, "seed": seed}, hashes={"pairs": digest(pairs)},
         generators={"rng": rng}, keep={"order": np.arange(len(pairs))}, resume=resume, quiet=quiet,
         model=model, optimizer=optimizer,
@@ -57,13 +57,15 @@ def train(
         if i == 0:
             run.keep["order"] = rng.permutation(len(pairs))
         before, after = pairs[run.keep["order"][i * BATCH : (i + 1) * BATCH]].T
-        loss = softmax_cross_entropy(model(before), after)
+        mine = ranks.shard(len(after))  # all pairs, unless mpiexec has started more than one process
+        loss = softmax_cross_entropy(model(before[mine]), after[mine], reduction="sum") / len(after)
         optimizer.zero_grad()
         loss.backward()
+        ranks.add_gradients(model)
         optimizer.lr = rate if step < steps // 2 else rate / 2
         optimizer.step()
         if (step + 1) % 1_000 == 0:
-            run.log(nats=loss.item())
+            run.log(nats=ranks.sum(loss.item()))
     return model
 
 
@@ -138,6 +140,8 @@ def main() -> None:
     model = train(
         news.train, len(news.vocabulary), steps, args.out / "bigram", args.seed, resume=args.resume, quiet=args.quiet
     )
+    if all_ranks().rank > 0:
+        return
     saved.save(args.out / "bigram.npz", model, news.vocabulary)
     found = figures(args.data, model)
     write_json(args.out / "bigram.json", found)

@@ -25,6 +25,8 @@ from tinygrad_nlp.nlp.metrics import Perplexity
 from tinygrad_nlp.nlp.models import CharRNN
 from tinygrad_nlp.nn import frozen
 from tinygrad_nlp.optim import Adam, clip_norm
+from tinygrad_nlp.parallel import Ranks
+from tinygrad_nlp.parallel import ranks as all_ranks
 from tinygrad_nlp.run import Run
 
 ALPHABET = text.Characters()
@@ -67,27 +69,31 @@ def train(
     validation: np.ndarray | None = None,
 ) -> tuple[CharRNN, Run]:
     """A model trained on a text (T,), and its run, whose log has the loss on a validation text (T,) now and then."""
-    rng = np.random.default_rng(seed)
+    ranks, rng = all_ranks(), np.random.default_rng(seed)
     model = CharRNN(len(ALPHABET), recipe.embedding, recipe.hidden, recipe.cell, dropout=recipe.dropout, rng=rng)
+    model.dropout.rng = own = ranks.own(rng)
     optimizer = Adam(model, recipe.rate)
-    run = Run(
-        folder, config=asdict(recipe) | {"seed": seed}, hashes={"text": digest(ids)}, generators={"rng": rng},
-        keep={"start": 0, "cursor": 0, "state": None}, resume=resume, quiet=quiet, model=model, optimizer=optimizer,
+    run = ranks.run(
+        folder, config=asdict(recipe) | {"seed": seed}, hashes={"text": digest(ids)}, resume=resume, quiet=quiet,
+        generators={"rng": rng, "own": own}, keep={"start": 0, "cursor": 0, "state": None},
+        model=model, optimizer=optimizer,
     )  # fmt: skip
     for step in run.steps(recipe.steps):
         x, targets = chunk(ids, recipe, rng, run.keep)
-        logits, state = model(x, run.keep["state"])
-        loss = softmax_cross_entropy(logits, targets)
+        mine = ranks.shard(recipe.batch)  # all chunks, unless mpiexec has started more than one process
+        logits, state = model(x[:, mine], run.keep["state"])
+        loss = softmax_cross_entropy(logits, targets[:, mine], reduction="sum") / targets.size
         optimizer.zero_grad()
         loss.backward()
+        ranks.add_gradients(model)
         clip_norm(model, recipe.clip)
         optimizer.lr = recipe.rate * min((step + 1) / (recipe.warm_up + 1), 1) * (1 - step / recipe.steps)
         optimizer.step()
         run.keep["state"] = frozen(state)
         if (step + 1) % 50 == 0:
-            run.log(nats=loss.item())
+            run.log(nats=ranks.sum(loss.item()))
         if validation is not None and (step + 1) % max(recipe.steps // 10, 1) == 0:
-            run.log(validation=perplexity(model, validation, batch=32).mean)
+            run.log(validation=perplexity(model, validation, 32, ranks).mean)
     return model, run
 
 
@@ -109,13 +115,15 @@ def chunk(
 
 
 # %% Measuring
-def perplexity(model: CharRNN, ids: np.ndarray, batch: int = 1) -> Perplexity:
-    """Over characters 2 to n of a text (T,), read from a zero state (in `batch` parallel streams, to be quick)."""
-    figure, model, state = Perplexity(), frozen(model), None
+def perplexity(model: CharRNN, ids: np.ndarray, batch: int = 1, ranks: Ranks | None = None) -> Perplexity:
+    """Over characters 2 to n of a text (T,), read from a zero state (in `batch` parallel streams, to be quick; if
+    ranks are given they divide the streams)."""
+    ranks, figure, model, state = ranks or Ranks(), Perplexity(), frozen(model), None
+    mine = ranks.shard(batch)
     for x, targets in text.streams(ids, 1_000, batch):
-        logits, state = model(x, state)
-        figure.add_log_probabilities(np.take_along_axis(log_softmax(logits), targets[..., None], -1))
-    return figure
+        logits, state = model(x[:, mine], state)
+        figure.add_log_probabilities(np.take_along_axis(log_softmax(logits), targets[:, mine, None], -1))
+    return Perplexity(ranks.sum(figure.nats), int(ranks.sum(figure.tokens)))
 
 
 def passages(model: CharRNN, corpus: corpora.Characters) -> dict[str, float]:
@@ -153,6 +161,8 @@ def main() -> None:
     ids, held_out = split(corpus) if strong else (ALPHABET.encode(corpus.train), np.empty(0, int))
     validation = held_out if strong else None
     model, trained = train(ids, recipe, args.out / "char_rnn", args.seed, args.resume, args.quiet, validation)
+    if all_ranks().rank > 0:
+        return
     saved.save(args.out / "char_rnn.npz", model, ALPHABET)  # for python -m tinygrad_nlp generate
     found: dict[str, Any] = {"cell": recipe.cell, "steps": recipe.steps, "seed": args.seed}
     if strong:

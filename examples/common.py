@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tinygrad_nlp.console import Parser, exit_code
 from tinygrad_nlp.files import replacing
+from tinygrad_nlp.parallel import ranks, together
 
 
 def positive(text: str) -> int:
@@ -38,9 +39,10 @@ def arguments(p: Parser) -> argparse.Namespace:
     """Parse the command line; the output folder exists and can be written to from here on."""
     args = p.parse_args()
     try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=args.out) as probe:
-            probe.write(b"\0" * 4096)
+        if ranks().rank == 0:  # under mpiexec the only one that writes
+            args.out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=args.out) as probe:
+                probe.write(b"\0" * 4096)
     except OSError as error:
         p.error(f"cannot write to --out {args.out} ({error.strerror}): name another folder")
     return args
@@ -64,5 +66,7 @@ def curve(path: Path, points: list[tuple[float, float]], x: str, y: str) -> None
 
 
 def script(main: Callable[[], None]) -> NoReturn:
-    """Be the script that main() is: bad input is one line and exit code 2, Ctrl-C exit code 130."""
-    sys.exit(exit_code(main, Path(sys.argv[0]).name))
+    """Be the script that main() is, alone or under mpiexec: bad input is one line and exit code 2, Ctrl-C exit code
+    130."""
+    with together():
+        sys.exit(exit_code(main, Path(sys.argv[0]).name))

@@ -21,7 +21,7 @@ from tinygrad_nlp.nlp.metrics import accuracy
 from tinygrad_nlp.nlp.models import DeepAveragingNetwork
 from tinygrad_nlp.nn import frozen
 from tinygrad_nlp.optim import Adam, linear_decay
-from tinygrad_nlp.run import Run
+from tinygrad_nlp.parallel import ranks as all_ranks
 
 HELD_OUT = 2_500  # training reviews kept for choosing the epoch; the test set is for the report
 PUBLISHED_ERRORS = ("test/pos/5950_10", "test/neg/9975_4", "test/pos/9714_9", "test/neg/5723_2", "test/neg/2290_4")
@@ -107,7 +107,8 @@ def train(
     accuracy without.
     """
     ours, validation, test = data
-    rng = np.random.default_rng(seed)
+    ranks, rng = all_ranks(), np.random.default_rng(seed)
+    own = ranks.own(rng)
     model = DeepAveragingNetwork(
         setting.words + setting.bigrams, setting.dimension, setting.layers, nonlinearity=setting.nonlinearity,
         embedding=table, rng=rng,
@@ -117,21 +118,23 @@ def train(
     steps = setting.steps or setting.epochs * per_epoch
     keep: dict[str, Any] = {"order": np.arange(len(ours.labels)), "epochs": []}
     hashes = {"reviews": digest(ours.ids, ours.offsets)} | ({} if table is None else {"vectors": digest(table)})
-    run = Run(
-        folder, config=asdict(setting) | {"seed": seed}, hashes=hashes, keep=keep, generators={"rng": rng},
+    run = ranks.run(
+        folder, config=asdict(setting) | {"seed": seed}, hashes=hashes, keep=keep, generators={"rng": rng, "own": own},
         resume=resume, quiet=quiet, model=model, optimizer=optimizer,
     )  # fmt: skip
     for step in run.steps(steps):
         epoch, i = divmod(step, per_epoch)
         if i == 0:
             run.keep["order"] = rng.permutation(len(ours.labels))
-        batch = ours.take(run.keep["order"][i * setting.batch : (i + 1) * setting.batch])
+        rows = run.keep["order"][i * setting.batch : (i + 1) * setting.batch]
+        batch = ours.take(rows[ranks.shard(len(rows))])  # all of them, unless mpiexec has started more processes
         ids, offsets = batch.ids, batch.offsets
         if setting.dropout:
-            ids, offsets = bags.word_dropout(ids, offsets, setting.dropout, rng)
-        loss = softmax_cross_entropy(model(ids, offsets), batch.labels)
+            ids, offsets = bags.word_dropout(ids, offsets, setting.dropout, own)
+        loss = softmax_cross_entropy(model(ids, offsets), batch.labels, reduction="sum") / len(rows)
         optimizer.zero_grad()
         loss.backward()
+        ranks.add_gradients(model)
         optimizer.lr = setting.rate * linear_decay(step, steps)
         optimizer.step()
         if i == per_epoch - 1 or step == steps - 1:
@@ -139,7 +142,7 @@ def train(
             if leaked is not None:
                 measured["without leaked"] = measure(model, test.take(np.flatnonzero(~leaked)))
             run.keep["epochs"].append(measured)
-            run.log(loss=loss.item(), **measured)
+            run.log(loss=ranks.sum(loss.item()), **measured)
     return model, run.keep["epochs"]
 
 
@@ -203,6 +206,8 @@ def main() -> None:
     table = vectors(corpus, setting) if setting.frozen else None
     *_, test = data = parts(corpus, setting)
     model, epochs = train(data, setting, args.out / "sentiment", args.seed, table, args.resume, args.quiet)
+    if all_ranks().rank > 0:
+        return
     for measured in epochs:
         print(f"epoch {measured['epoch']:2}   validation {measured['validation']:.4f}   test {measured['test']:.4f}")
     best = chosen(epochs)

@@ -24,7 +24,7 @@ from .rules import logsumexp
 SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 
 
-def as_matrix(a: Any) -> Any:
+def rows(a: Any) -> Any:
     """(..., D) as a matrix (N, D): one large product instead of many small ones."""
     return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
@@ -37,9 +37,9 @@ def affine_reference(x: Any, W: Any, b: Any) -> Any:
 
 
 @op(
-    lambda g, y, x, W, b: (as_matrix(g) @ W.T).reshape(x.shape),
-    lambda g, y, x, W, b: as_matrix(x).T @ as_matrix(g),
-    lambda g, y, x, W, b: as_matrix(g).sum(0),
+    lambda g, y, x, W, b: (rows(g) @ W.T).reshape(x.shape),
+    lambda g, y, x, W, b: rows(x).T @ rows(g),
+    lambda g, y, x, W, b: rows(g).sum(0),
     reference=affine_reference,
 )
 def affine(x: Any, W: Any, b: Any) -> Any:
@@ -51,7 +51,7 @@ def affine(x: Any, W: Any, b: Any) -> Any:
     if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[0] or b.shape != W.shape[1:]:
         raise ValueError(f"affine: x {x.shape}, W {W.shape}, b {b.shape} do not fit: (..., D), (D, K), (K,)")
     y = np.empty((math.prod(x.shape[:-1]), W.shape[1]), one_dtype("affine", x, W, b))
-    np.matmul(as_matrix(x), W, out=y)
+    np.matmul(rows(x), W, out=y)
     y += b
     return y.reshape(*x.shape[:-1], W.shape[1])
 
@@ -91,7 +91,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     exp(xⱼ) − [i = k], which is ŷ − y.
 
     Raises TypeError for labels that are no integers, ValueError for a shape or a label that does not fit (−1 is not
-    the last class) and when nothing is left to average. Warns when the logits are probabilities already.
+    the last class) and when nothing is left to average; a sum over nothing is 0. Warns when the logits are
+    probabilities already.
 
     >>> bool(softmax_cross_entropy(np.zeros((1, 8)), np.array([3])) == np.log(8))
     True
@@ -99,10 +100,11 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"softmax_cross_entropy: reduction {reduction!r} is none of 'mean', 'sum', 'none'")
     labels, weight = checked_labels(logits, labels, ignore_index, reduction)
-    shape, x, labels = labels.shape, as_matrix(logits), labels.ravel()
+    shape, x, labels = labels.shape, rows(logits), labels.ravel()
     n, top = np.arange(len(labels)), x.real.max(axis=1, keepdims=True)
     if (
-        0 < top[0, 0] <= 1
+        len(top)
+        and 0 < top[0, 0] <= 1
         and x.shape[1] > 1
         and x[0].real.min() >= 0
         and np.all(x.real >= 0)
@@ -139,7 +141,7 @@ def checked_labels(logits: Any, labels: Any, ignore_index: int | None, reduction
         )
     kept: Any = True if ignore_index is None else labels != ignore_index
     count = labels.size if ignore_index is None else np.count_nonzero(kept)
-    if not count:
+    if not count and reduction == "mean":
         raise ValueError(
             f"softmax_cross_entropy: no label of {labels.shape} is left to average: the batch is empty or ignored"
         )
@@ -192,8 +194,9 @@ def embedding(table: Any, ids: Any) -> Any:
 
 
 def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
-    means = [np.mean(table[bag], 0) if len(bag) else 0 * np.sum(table, 0) for bag in np.split(ids, offsets[1:])]
-    return np.stack(means)
+    bags = np.split(ids, offsets[1:])[: len(offsets)]
+    means = [np.mean(table[bag], 0) if len(bag) else 0 * np.sum(table, 0) for bag in bags]
+    return np.stack(means) if means else table[:0]
 
 
 def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any, *, saved: Any) -> Any:
@@ -223,7 +226,7 @@ def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
         raise TypeError(f"embedding_bag: {what}: both are flat arrays of integers")
     bounds = np.append(offsets.astype(np.intp), len(ids))
     lengths = np.diff(bounds)
-    if len(offsets) == 0 or offsets[0] != 0 or lengths.min() < 0:
+    if bounds[0] != 0 or lengths.min(initial=0) < 0:
         raise ValueError(
             f"embedding_bag: offsets must start at 0, never decrease and end by {len(ids)}, the number of ids"
         )

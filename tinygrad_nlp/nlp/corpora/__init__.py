@@ -1,6 +1,5 @@
 """The corpora of the experiments: where they come from, how they are checked, and the bundles that the examples use."""
 
-from ..text import CorpusError
 from .bundles import (
     Characters,
     FilmReviews,
@@ -12,7 +11,7 @@ from .bundles import (
     review_text,
     text_of,
 )
-from .download import Unavailable
+from .download import CorpusError, Unavailable
 from .registry import REGISTRY, Source, data_folder, fetch, find
 
 __all__ = [

@@ -17,9 +17,8 @@ from typing import TypeVar
 import numpy as np
 
 from .. import text
-from ..text import CorpusError
 from . import builtin, reviews
-from .download import Unavailable
+from .download import CorpusError, Unavailable
 from .registry import Source, fetch, find
 
 SHAKESPEARE_SPAN = slice(51_094, 52_847)  # the passage of the assignment is verbatim training text
