@@ -33,7 +33,9 @@ def test_the_excerpt_is_in_the_table() -> None:
     assert [row for row in excerpt.splitlines() if row not in rules] == []
 
 
-@pytest.mark.parametrize(("room", "lines"), re.findall(r"\]\((tinygrad_nlp/\S+\.py)\) \| (\d+) \|", README))
+@pytest.mark.parametrize(
+    ("room", "lines"), re.findall(r"\]\(((?:tinygrad_nlp|examples)/\S+\.py)\) \| (\d+) \|", README)
+)
 def test_rooms_are_as_long_as_the_readme_says(room: str, lines: str) -> None:
     count = len((ROOT / room).read_text(encoding="utf-8").splitlines())
     assert abs(count - int(lines)) <= 5, f"{room} has {count} lines now: say so in README.md"
@@ -50,3 +52,23 @@ def test_both_commands_make_their_own_environment() -> None:
         ".venv/bin/python examples/reproduce.py",
         ".venv/bin/python -m pytest",
     ]
+
+
+def lines_of(path: str) -> int:
+    return len((ROOT / path).read_text(encoding="utf-8").splitlines())
+
+
+def test_backpropagation_is_read_in_one_sitting() -> None:
+    """Lesson 0, the engine and the table are all that must be read, and the README names them first."""
+    reading = re.findall(r"\]\(((?:tinygrad_nlp|examples)/\S+\.py)\) \| \d+ \|", README)[:3]
+    assert reading == ["examples/lessons/00_the_engine.py", "tinygrad_nlp/engine.py", "tinygrad_nlp/rules.py"]
+    assert lines_of("tinygrad_nlp/engine.py") <= 180
+
+
+def test_what_the_engine_calls_is_named() -> None:
+    """Each module that engine.py imports is in the README's section on reading, or is its observer's protocol."""
+    imports = re.findall(r"^from \.core(?:\.(\w+))? import (.*)$", (ROOT / "tinygrad_nlp/engine.py").read_text(), re.M)
+    modules = {module or name for module, name in imports}
+    section = README.partition("## Read it in this order")[2].partition("## Examples")[0]
+    assert modules >= {"interface", "sparse", "unbroadcast"}
+    assert {m for m in modules if f"core/{m}.py" not in section} <= {"observing"}
