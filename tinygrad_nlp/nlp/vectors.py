@@ -1,11 +1,12 @@
-"""Word vectors in GloVe's text format: a word and its numbers, parted by single spaces, one row a line.
+"""Word vectors as text: a word and its numbers on each line, in the formats of GloVe, word2vec and fastText.
 
-Read line by line from a text file or straight out of the published zip, which is never extracted.
+Read line by line from a text file, a gzip file, or straight out of the published zip, which is never extracted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,48 +37,65 @@ class Vectors:
 
 
 def read_vectors(path: Path, words: list[str], width: int, member: str | None = None) -> Vectors:
-    """The vectors of `words`: from a text file, or from the `member` of a zip such as ``"glove.6B.100d.txt"``.
+    """The vectors of `words`: from a text file, plain or gzip, or from the `member` of a zip such as
+    ``"glove.6B.100d.txt"``.
 
-    Raises CorpusError naming the line: a row whose width is not `width`, a word listed twice, or, in a row that is
-    used, a number that is not finite in float32.
+    The last `width` fields of a line are its numbers, and what is before them is the word, which may contain spaces
+    (". . ." in glove.840B). A first line "rows width", as word2vec and fastText write it, is compared with what
+    follows. Raises CorpusError naming the line: a row whose width is not `width`, a word of `words` that has two
+    different rows, or, in a row that is used, a number that is not finite in float32.
     """
     where = f"{path}:{member}" if member else str(path)
-    row_of = {word: row for row, word in enumerate(words)}
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words):  # a word may be asked for twice
+        places.setdefault(word, []).append(place)
     table, found = np.zeros((len(words), width), dtype=np.float32), np.zeros(len(words), dtype=bool)
-    seen: set[bytes] = set()
+    rows, stated = 0, None
     try:
         with _opened(path, member) as file:
-            for number, line in enumerate(_rows(file), 1):
-                if number > ROWS_CAP:
+            for number, line in enumerate(_lines(file), 1):
+                if number == 1 and (stated := _header(line, width, where)):
+                    continue
+                if not line:
+                    continue
+                rows += 1
+                if rows > ROWS_CAP:
                     raise CorpusError(f"{where} has more than {ROWS_CAP:,} rows: choose a smaller table")
-                word, *values = line.split(b" ")
-                if len(values) != width:
-                    raise CorpusError(
-                        f"{where}: line {number:,} has {len(values)} numbers, not {width}: choose the"
-                        f" file of width {width}, or fetch it again"
-                    )
-                if word in seen:
-                    raise CorpusError(
-                        f"{where}: line {number:,}: {word.decode(errors='replace')!r} is there twice: fetch it again"
-                    )
-                seen.add(word)
-                row = row_of.get(text.decode(word, f"{where}: line {number:,}"))
-                if row is not None:
-                    table[row], found[row] = _numbers(values, where, number), True
+                word, values = _fields(line, width, f"{where}: line {number:,}", stated)
+                wanted = places.get(word, [])
+                if wanted:
+                    vector = _numbers(values, where, number)
+                    if found[wanted[0]] and not np.array_equal(table[wanted[0]], vector):
+                        what = f"line {number:,}: {word!r} is there twice, with other numbers"
+                        raise CorpusError(f"{where}: {what}: delete one of its two rows")
+                    table[wanted], found[wanted] = vector, True
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise CorpusError(f"{where} is damaged ({error}): fetch it again") from error
     except OSError as error:
         raise CorpusError(f"cannot read {where}: {error.strerror or error}: check the name") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise CorpusError(f"{where} is damaged ({error}): fetch it again") from error
-    if not seen:
+    if not rows:
         raise CorpusError(f"{where} is empty: fetch it again")
+    if stated and stated != rows:
+        what = f"its first line promises {stated:,} rows, it has {rows:,}"
+        raise CorpusError(f"{where}: {what}: fetch it again, or correct that line if you cut the file yourself")
     return Vectors(table, found)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+def _opened(path: Path, member: str | None) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if member is None:
         with open(path, "rb") as file:
-            yield file
+            start = file.read(4)
+            file.seek(0)
+            if start == b"PK\3\4":
+                with zipfile.ZipFile(file) as archive:
+                    names = ", ".join(archive.namelist()[:8])
+                raise CorpusError(f"{path} is a zip: name the member to read, member=, one of {names}")
+            if start[:2] == b"\x1f\x8b":
+                with gzip.open(file) as unzipped:
+                    yield unzipped
+            else:
+                yield file
         return
     with zipfile.ZipFile(path) as archive:
         if member not in archive.namelist():
@@ -86,9 +104,41 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
             yield unzipped
 
 
-def _rows(file: IO[bytes]) -> Iterator[bytes]:
+def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    """Without the white space at their ends: word2vec's and fastText's own writers put a space there."""
     while line := file.readline(ROW_CAP):
-        yield line.removesuffix(b"\n").removesuffix(b"\r")
+        yield line.rstrip()
+
+
+def _header(line: bytes, width: int, where: str) -> int | None:
+    """The number of rows that a first line "rows width" promises; None if the first line is a row like all others."""
+    fields = line.split()
+    if len(fields) != 2 or width == 1 or not all(field.isdigit() for field in fields):
+        return None
+    if int(fields[1]) != width:
+        raise CorpusError(f"{where}: its first line says width {int(fields[1])}, not {width}: ask for that width")
+    return int(fields[0])
+
+
+def _fields(line: bytes, width: int, where: str, stated: int | None) -> tuple[str, list[bytes]]:
+    """A row's word and its numbers, which are still text."""
+    word, *values = line.rsplit(None, width)
+    last = word.split()[-1:]  # a word may have spaces in it, but then it does not end in a number
+    if len(values) != width or (last != [word] and _is_number(last[0])):
+        count = len(values) if len(values) < width else sum(map(_is_number, line.split()[1:]))
+        remedy = "choose the file of that width, or fetch it again"
+        if stated and b"\0" in line:
+            remedy = "word2vec's binary format is not read here, so save it as text"
+        raise CorpusError(f"{where} has {count} numbers, not {width}: {remedy}")
+    return text.decode(word, where), values
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(values: list[bytes], where: str, number: int) -> np.ndarray:
