@@ -61,6 +61,16 @@ def squares(model, batch):
     return np.mean(error * error)
 
 
+def no_logarithm(model, batch):
+    return -np.mean(np.take_along_axis(softmax(model(batch[0])), batch[1][:, None], 1))
+
+
+def gaussian(model, batch):
+    """−log of a density, which may be below 0: standard deviation 1/100 at the start."""
+    residual, spread = model(batch[0])[:, 0] * 0.01, model(batch[0])[:, 1] - 4.6
+    return np.mean(0.5 * np.square(residual / np.exp(spread)) + np.log(np.exp(spread)))
+
+
 def shuffled(model, batch, rng=np.random.default_rng(0)):  # noqa: B008
     return softmax_cross_entropy(model(rng.permutation(batch[0])) * 0 + batch[0][:, :3], batch[1])
 
@@ -83,6 +93,13 @@ SICK = [
         lambda: Net(after=lambda y: y - np.mean(y, 0)),
         cross_entropy,
         "the logits of example 0 at .* change with the other",
+    ),
+    (Net, no_logarithm, r"the loss starts at -0\..*, below 0, .*: the logarithm is forgotten, or the sign is wrong"),
+    (Net, lambda model, batch: -cross_entropy(model, batch), "below 0.* or the sign is wrong"),
+    (
+        Net,
+        lambda model, batch: cross_entropy(model, batch) * 0 - 3,
+        "Adam on one batch took the loss from -3 to -3",
     ),
     (Net, shuffled, "100 steps of Adam on one batch took the loss from .* the labels do not belong to the inputs"),
     (lambda: Net(after=lambda y: np.log(y * y * 0)), cross_entropy, "`log` at .* made -inf: .*keep its argument away"),
@@ -117,6 +134,7 @@ BAGS = {"ids": rng.integers(0, 30, 64), "offsets": np.arange(0, 64, 8), "labels"
 HEALTHY = [
     (Net, BATCH, cross_entropy, 0),
     (lambda: Net(nn.Dropout(0.2, rng=np.random.default_rng(1))), BATCH, cross_entropy, 0),
+    (Net, BATCH, gaussian, 0),
     (partial(NeuralBigram, 50, rng=rng), tuple(BIGRAMS), cross_entropy, 0),
     (partial(CharRNN, 20, 8, 16, "rnn", rng=rng), tuple(IDS), sequence_loss, 1),
     (partial(CharRNN, 20, 8, 16, "gru", layers=2, dropout=0.2, rng=rng), tuple(IDS), sequence_loss, 1),

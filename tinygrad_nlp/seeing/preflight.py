@@ -16,6 +16,7 @@ import numpy as np
 import scipy.special
 
 from .. import engine
+from ..core.interface import name
 from ..core.sparse import RowSparse
 from ..engine import Tensor, gradients
 from ..fused import softmax_cross_entropy
@@ -36,9 +37,10 @@ def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: i
     examples lie along `axis` of each. `steps` is how long Adam may try to overfit the batch. Nothing is changed.
     """
     try:
-        made, _ = traced(copy.deepcopy(model), batch, loss)
+        made, value = traced(copy.deepcopy(model), batch, loss)
         return [
             *start(made),
+            *below_zero(made, number(value)),
             *probabilities(made),
             *stuck_units(made),
             *(what for t in made if (what := accidental_broadcast(t))),
@@ -98,6 +100,19 @@ def start(made: list[Tensor]) -> Iterator[str]:
                 yield f"{says}: the labels leak into the inputs, or the model is trained already"
 
 
+def number(value: Any) -> float:
+    """A loss as a number, whether a Tensor, an array or a number of Python's."""
+    return float(value.item() if hasattr(value, "item") else value)
+
+
+def below_zero(made: list[Tensor], value: float) -> Iterator[str]:
+    """−log p is never negative for a probability p; for a density, whose loss takes a logarithm itself, it may be."""
+    of_density = any("log" in name(t.fn) and name(t.fn) not in ("log_softmax", "log_expit") for t in made)
+    if value < 0 and not of_density:
+        what = f"the loss starts at {value:.3g}, below 0, where no cross-entropy and no squared error can be"
+        yield f"{what}: the logarithm is forgotten, or the sign is wrong (softmax_cross_entropy takes both upon itself)"
+
+
 def probabilities(made: list[Tensor]) -> Iterator[str]:
     """Softmax twice still trains, slowly and badly."""
     for t in made:
@@ -149,7 +164,7 @@ def forgotten_parameters(model: Any, optimizer: Any) -> Iterator[str]:
 def random_evaluation(model: Any, batch: Any, loss: Loss) -> Iterator[str]:
     """Evaluation is a function of model and data."""
     twin = frozen(copy.deepcopy(model))
-    first, second = (float(traced(twin, batch, loss)[1]) for _ in range(2))
+    first, second = (number(traced(twin, batch, loss)[1]) for _ in range(2))
     if first != second:
         what = f"two evaluations of the frozen model differ ({first:.6g}, {second:.6g}): something random is live"
         yield f"{what}; use nn.Dropout, which frozen() turns off, and draw nothing else in forward()"
@@ -178,11 +193,11 @@ def cannot_overfit(model: Any, batch: Any, loss: Loss, steps: int) -> Iterator[s
     optimizer, values = Adam(twin, 0.01), []
     for _ in range(steps + 1):
         value = traced(twin, batch, loss)[1]
-        values.append(float(value))
+        values.append(number(value))
         if isinstance(value, Tensor):
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
-    if steps and values[-1] > 0.7 * values[0]:
+    if steps and values[0] - values[-1] < 0.3 * abs(values[0]):
         what = f"{steps} steps of Adam on one batch took the loss from {values[0]:.3g} to {values[-1]:.3g} only"
         yield f"{what}: the labels do not belong to the inputs, or the gradient is cut off or wrong (gradcheck tells)"
