@@ -27,7 +27,7 @@ def training(model: Any, parameters: Arrays, batches: Any, optimizer: Callable[[
         value = loss(*next(data))
         value.backward()
         update.step()
-        return float(value)
+        return value.item()
 
     return step, lambda: list(model.state_dict().values())
 
@@ -42,7 +42,7 @@ def chain(parameters: Arrays, batches: Any, length: int) -> Side:
         total = y.sum()
         total.backward()
         x.grad = w.grad = b.grad = None
-        return float(total)
+        return total.item()
 
     return step, lambda: [t.data for t in leaves]
 

@@ -329,7 +329,7 @@ def test_copies_and_pickles_of_leaves() -> None:
 def test_repr_names_the_call() -> None:
     x = Tensor([1.0, 2.0])
     assert repr(x) == "Tensor([1., 2.])" and repr(x * 2.0) == "Tensor([2., 4.], made by multiply)"
-    assert f"{x.sum():.2f}" == "3.00" and f"{x}" == repr(x) and float(Tensor([2.5])) == 2.5
+    assert f"{x.sum():.2f}" == "3.00" and f"{x}" == repr(x) and Tensor([2.5]).item() == 2.5
 
 
 def test_an_exception_in_backward_leaves_every_grad_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,25 @@ def reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, b: a._call(fn, (np.asarray(b) if type(b) is list else b, a))
 
 
+def in_place(sign: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """t += a, which Python reads as t = t + a, unless t is a parameter that somebody means to train by hand."""
+
+    def rebound(t: Any, a: Any) -> Any:
+        if t.fn is None and t.grad is not None and not isinstance(a, NumPyInterface):
+            what = f"p {sign} … on a leaf that has a gradient would give its name to another Tensor and train nothing"
+            raise TypeError(f"{what}: use an optimiser, optim.SGD(parameters, lr).step(), or write p.data {sign} …")
+        return t._call(fn, (t, np.asarray(a) if type(a) is list else a))
+
+    return rebound
+
+
+def no_history(self: Any, *_: Any, **__: Any) -> Any:
+    """Refuse np.asarray(t), float(t) and their like: NumPy and math call them, and what they get has no history."""
+    what = f"a Tensor {self.shape} made an array or a number would lose its history"
+    values = "its values are t.data and t.item()"
+    raise TypeError(f"{what}: {values}; to differentiate, np.stack a list, and np.stack or np.where for h[t] = …")
+
+
 class NumPyInterface:
     """The array side of Tensor. The engine supplies `_data`, the two ways in (_call for rows with a derivative and
     _dispatch for any function), and _writable, the one door to a leaf's values."""
@@ -63,6 +82,7 @@ class NumPyInterface:
     _dispatch: Callable[..., Any]
     _writable: Callable[..., np.ndarray]
     fn: Callable[..., Any] | None
+    grad: Any
 
     @property
     def data(self) -> np.ndarray:
@@ -120,6 +140,11 @@ class NumPyInterface:
     __lt__, __le__ = method(np.less), method(np.less_equal)
     __gt__, __ge__ = method(np.greater), method(np.greater_equal)
     __eq__, __ne__ = method(np.equal), method(np.not_equal)
+    __iadd__, __isub__ = in_place("+=", np.add), in_place("-=", np.subtract)
+    __imul__, __itruediv__ = in_place("*=", np.multiply), in_place("/=", np.divide)
+    __ipow__, __imod__, __imatmul__ = in_place("**=", np.power), in_place("%=", np.remainder), in_place("@=", np.matmul)
+    __array__ = __float__ = __int__ = __complex__ = __index__ = no_history
+    __round__ = __trunc__ = __floor__ = __ceil__ = no_history
     __hash__ = object.__hash__  # by identity: Tensors are keys of the dictionary that gradients() returns
     __getitem__ = method(getitem)
 
@@ -157,11 +182,6 @@ class NumPyInterface:
     def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self._dispatch(fn, args, kwargs)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            "a Tensor made an array would lose its history: write t.data for its values, np.stack for a list"
-        )
-
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("a Tensor cannot be changed in place: build a new one, such as np.where(mask, value, t)")
 
@@ -170,9 +190,6 @@ class NumPyInterface:
 
     def __len__(self) -> int:
         return len(self._data)
-
-    def __float__(self) -> float:
-        return self.item()
 
     def __bool__(self) -> bool:
         return bool(self._data)
