@@ -6,7 +6,8 @@ pictures in OUT/report.html. Finished runs are kept in OUT/runs: an interrupted 
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,20 +27,31 @@ from reproduction.text_experiments import bigram_gradient, example_line
 from reproduction.text_sections import INTRODUCTION
 from softmax_gradient import perplexity_in_bases, softmax_gradient
 
-from tinygrad_nlp.files import write_json, write_text
+from tinygrad_nlp.files import clear_unfinished, locked, write_json, write_text
 from tinygrad_nlp.nlp import corpora
+
+PATIENCE = 5.0  # seconds that a reproduction which was just killed has for letting go of its folder
+SCHEDULER = """do the jobs on the dask cluster of this scheduler, such as tcp://host:8786. Jobs are sent as pickles,
+which workers execute, so whoever reaches the scheduler can run what they like there, and dask's own messages to us may
+hold pickles too; results are JSON. Outside of your own network use tls://host:8786 with dask's settings for TLS,
+DASK_DISTRIBUTED__COMM__TLS__CA_FILE and those beside it"""
 
 
 def main() -> None:
     p = parser(__doc__ or "")
-    cores = 2 if importlib.util.find_spec("joblib") else 1
+    cores = min(2, os.cpu_count() or 1)
     p.add_argument("--jobs", type=positive, default=cores, metavar="N", help=f"worker processes (default {cores})")
-    p.add_argument(
-        "--scheduler", metavar="ADDRESS", help="run on the dask cluster of this scheduler, such as tcp://host:8786"
-    )
+    p.add_argument("--scheduler", metavar="ADDRESS", help=SCHEDULER)
     p.add_argument("--full", action="store_true", help="five seeds instead of three")
     args = arguments(p)
+    with locked(args.out / ".reproduce.lock", PATIENCE, f"--out {args.out}"):
+        reproduce(args)
+
+
+def reproduce(args: argparse.Namespace) -> None:
+    """All jobs, and the report, with args.out for ourselves."""
     began = time.monotonic()
+    clear_unfinished(args.out, "report")
     folder = corpora.data_folder(args.data)
     data = str(folder) if folder else None  # absolute: workers may run elsewhere
     read, fallback = sources(data)
@@ -70,7 +82,7 @@ def main() -> None:
     for name, kept in watched(results(), args.quiet):
         found[name] = kept["result"]
         cpu += kept["seconds"]
-    runs, rng = len(found), np.random.default_rng(args.seed)
+    jobs, rng = len(found), np.random.default_rng(args.seed)
     found |= {"softmax": softmax_gradient(rng), "by hand": differences(rng), "bases": perplexity_in_bases(rng)}
     found |= {"gradient": bigram_gradient(rng), "line": example_line(data)}
 
@@ -90,7 +102,7 @@ def main() -> None:
     write_json(args.out / "report.json", whole)
     write_text(args.out / "report.html", page(whole))
     print(f"{args.out / 'report.html'} and report.json written after {whole['seconds']:.0f} s", end=" ")
-    print(f"({cpu:.0f} s of CPU in {runs} runs)")
+    print(f"({cpu:.0f} s of CPU in {jobs} jobs)")
 
 
 def watched(results: Any, quiet: bool) -> Any:
@@ -101,7 +113,7 @@ def watched(results: Any, quiet: bool) -> Any:
         from tqdm import tqdm
     except ImportError:
         return results
-    return tqdm(results, desc="runs", unit=" runs", leave=False)
+    return tqdm(results, desc="jobs", unit=" jobs", leave=False)
 
 
 if __name__ == "__main__":

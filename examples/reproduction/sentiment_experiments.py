@@ -63,7 +63,8 @@ def word_vectors(folder: Path, data: str | None, setting: Figures, few: int = 0,
     means = np.concatenate([embedding_bag(table, part.ids, part.offsets) for part in parts(data, few, settings)])
     path = folder.with_name(f"{folder.name}.npz")
     write_npz(path, {"vectors": table, "means": means})
-    return {"file": path.name, "coverage": coverage, "source": "GloVe 6B" if source else "training text"}
+    found = {"coverage": coverage, "source": "GloVe 6B" if source else "training text"}
+    return found | {"file": path.name, "sha256": corpora.sha256(path)}
 
 
 def averaged(data: tuple[sentiment.Part, ...]) -> tuple[sentiment.Part, ...]:

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from reproduction import jobs, sources
+from reproduction import jobs, sources, workers
 from reproduction.jobs import Job, perform_all
 
 from tests.examples.reproduction.reproduced import unreachable
@@ -19,7 +21,7 @@ from tinygrad_nlp.nlp.corpora import registry
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 VICTIMS = """
-import os, signal, time
+import hashlib, os, signal, time
 from pathlib import Path
 import numpy as np
 import beside
@@ -38,6 +40,12 @@ def dies(folder, place, times):
         time.sleep(0.5)  # until another run has begun
         os.kill(os.getpid(), signal.SIGKILL)
     return "survived"
+
+def writes(folder, place):
+    note(place, "writes")
+    path = folder.with_name(f"{folder.name}.npz")
+    path.write_text("vectors")
+    return {"file": path.name, "sha256": hashlib.sha256(b"vectors").hexdigest()}
 
 def sleeps(folder, place, seconds):
     note(place, "sleeps")
@@ -74,10 +82,6 @@ def place(tmp_path, monkeypatch):
     jobs.source.cache_clear()
     yield tmp_path
     sys.modules.pop("victims", None)
-    if "joblib" in sys.modules:
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def draws(place, count=4):
@@ -92,6 +96,25 @@ def log(place):
     return (place / "log").read_text().split()
 
 
+def script(place, which, workers):
+    """A program that does four jobs: "draws", or "slow" ones after a quick one."""
+    return f"""
+import os, sys; sys.path[:0] = [{str(EXAMPLES)!r}, {str(place)!r}]
+os.environ["VICTIMS"] = place = {str(place)!r}
+from pathlib import Path
+from common import script
+from reproduction.jobs import Job, perform_all
+def main():
+    jobs = [Job(f"draws-{{i}}", "victims.draws", dict(place=place, seed=i)) for i in range(4)]
+    if {which!r} == "slow":
+        jobs = [Job("quick", "victims.sleeps", dict(place=place, seconds=0))]
+        jobs += [Job(f"slow-{{i}}", "victims.sleeps", dict(place=place, seconds=60 + i)) for i in range(3)]
+    for name, _ in perform_all(jobs, Path(place) / "runs", {{}}, workers={workers}):
+        print(name, flush=True)
+script(main)
+"""
+
+
 def test_a_finished_run_is_kept_and_never_repeated(place):
     first = list(perform_all(draws(place), place / "runs", {}))
     again = list(perform_all(draws(place), place / "runs", {}))
@@ -101,13 +124,75 @@ def test_a_finished_run_is_kept_and_never_repeated(place):
     assert all(found["seconds"] >= 0 for _, found in first)
 
 
-def test_a_damaged_result_is_run_again(place):
+def swapped(text):
+    """Another number in the result."""
+    return text.replace('"mean": ', '"mean": 1')
+
+
+@pytest.mark.parametrize("change", [swapped, lambda _: "{", lambda _: "[]", lambda _: "{}", lambda _: "", None])
+def test_a_result_that_is_not_as_it_was_written_is_named_and_made_again(place, capsys, change):
     (first,) = perform_all(draws(place, 1), place / "runs", {})
-    (kept,) = (place / "runs").glob("*.json")
-    kept.write_text("{")
+    (path,) = (place / "runs").glob("*.json")
+    before = path.read_text()
+    if change is None:  # that of another job
+        list(perform_all(draws(place, 2), place / "runs", {}))
+        (other,) = set((place / "runs").glob("*.json")) - {path}
+        path.write_bytes(other.read_bytes())
+    else:
+        path.write_text(change(before))
     (again,) = perform_all(draws(place, 1), place / "runs", {})
-    assert again[1]["result"] == first[1]["result"] and log(place) == ["draws-0"] * 2
-    assert json.loads(kept.read_text())["result"] == first[1]["result"]
+    assert again[1]["result"] == first[1]["result"] and log(place).count("draws-0") == 2
+    assert f"{path}, or a file that it names, is not as it was written" in capsys.readouterr().err
+    assert json.loads(path.read_text())["result"] == first[1]["result"]
+
+
+def test_a_file_that_a_result_names_is_part_of_it(place):
+    job = Job("writes", "victims.writes", {"place": str(place)})
+    (first,) = perform_all([job], place / "runs", {})
+    path = place / "runs" / first[1]["result"]["file"]
+    assert list(perform_all([job], place / "runs", {})) == [first]
+    path.write_text("something else")
+    list(perform_all([job], place / "runs", {}))
+    assert path.read_text() == "vectors" and log(place) == ["writes"] * 2
+    path.unlink()
+    list(perform_all([job], place / "runs", {}))
+    assert path.read_text() == "vectors" and log(place) == ["writes"] * 3
+
+
+def test_of_two_processes_that_want_the_same_jobs_each_does_some_and_none_is_done_twice(place):
+    pytest.importorskip("filelock")
+    command = [sys.executable, "-c", script(place, "draws", workers=1)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [sorted(process.communicate(timeout=60)[0].split()) for process in started] == [
+        [f"draws-{i}" for i in range(4)]
+    ] * 2
+    assert sorted(log(place)) == [f"draws-{seed}" for seed in range(4)]
+    assert {path.suffix for path in (place / "runs").iterdir()} == {".json"}
+
+
+@pytest.mark.parametrize("trial", range(2))
+def test_workers_end_with_a_parent_that_is_killed_and_the_next_one_is_right(place, trial):
+    command = [sys.executable, "-c", script(place, "slow", workers=2)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, text=True) as process:
+        while (place / "log").exists() is False or log(place).count("sleeps") < 2:
+            time.sleep(0.02)
+        assert workers_of(place)
+        process.kill()
+        began = time.monotonic()
+        process.stdout.read()  # until nobody holds the pipe any more
+        assert time.monotonic() - began < 3
+    assert not workers_of(place)
+    assert len(list(perform_all(draws(place), place / "runs", {}, workers=2))) == 4
+
+
+def workers_of(place):
+    """Processes that were started to read this test's folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"VICTIMS={place}".encode() in path.read_bytes():
+                found.append(path)
+    return found
 
 
 def test_a_label_changes_with_all_that_the_result_depends_on_and_with_nothing_else(place):
@@ -157,12 +242,10 @@ def survived(place, finished):
     assert len(list((place / "runs").glob("*.json"))) == 5
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:joblib")
-def test_a_killed_worker_loses_nothing_with_joblib(place):
+def test_a_killed_worker_loses_nothing(place):
     survived(place, list(perform_all([*draws(place), dies(place)], place / "runs", {}, workers=2)))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:joblib")
 def test_a_run_that_always_kills_its_worker_is_given_up_in_one_line(place):
     with pytest.raises(BadInput, match="died 3 times") as raised:
         list(perform_all([dies(place, times=99)], place / "runs", {}, workers=2))
@@ -184,9 +267,48 @@ def test_a_killed_worker_loses_nothing_on_a_cluster(place):
         survived(place, list(perform_all([*draws(place), dies(place)], place / "runs", {}, scheduler=address)))
 
 
+class Pickle:
+    def __reduce__(self):
+        return pytest.fail, ("a pickle from a worker was executed",)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_results_come_through_tls_as_data_and_a_pickle_in_their_place_is_refused(place, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=us", "-days", "2"]
+    try:
+        subprocess.run(
+            ["openssl", *request, "-keyout", place / "key", "-out", place / "cert"], check=True, capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("openssl is needed to make a certificate")
+    settings = {"require-encryption": True, "tls.ca-file": str(place / "cert")}
+    for side in ("scheduler", "worker", "client"):
+        settings |= {f"tls.{side}.cert": str(place / "cert"), f"tls.{side}.key": str(place / "key")}
+    quiet = {
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "silence_logs": 50,
+    }
+    with (
+        dask.config.set({f"distributed.comm.{key}": value for key, value in settings.items()}),
+        distributed.LocalCluster(protocol="tls://", security=distributed.Security(), **quiet) as cluster,
+    ):
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        assert len(list(perform_all(draws(place), place / "runs", {}, scheduler=address))) == 4
+        monkeypatch.setattr(workers, "json", SimpleNamespace(dumps=lambda found: Pickle(), loads=json.loads))
+        with pytest.raises(TypeError, match="serialize"):
+            list(perform_all(draws(place), place / "other", {}, scheduler=address))
+
+
 def test_no_scheduler_is_one_line(place, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+    monkeypatch.setattr(workers, "PATIENCE", 0.5)
     with pytest.raises(BadInput, match=r"no dask scheduler at tcp://127\.0\.0\.1:9") as raised:
         list(perform_all(draws(place), place / "runs", {}, scheduler="tcp://127.0.0.1:9"))
     assert "\n" not in str(raised.value)
@@ -196,7 +318,7 @@ def test_no_scheduler_is_one_line(place, monkeypatch):
 def test_a_worker_that_would_read_other_corpora_fails_and_leaves_no_result(place, monkeypatch, workers):
     """It would fall back to built-in text: here, because the folder holds nothing and there is no network."""
     if workers > 1:
-        pytest.importorskip("joblib")
+        pass
     monkeypatch.setenv("TINYGRAD_NLP_CACHE", str(place / "cache"))
     monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
     monkeypatch.setattr(registry, "download", unreachable)
@@ -236,21 +358,12 @@ def test_a_dying_scheduler_is_one_line(place, caplog):
         assert "\n" not in str(raised.value) and not caplog.text
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="started with Ctrl-C ignored, as by nohup"
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process_behind(place, workers):
-    script = f"""
-import sys; sys.path[:0] = [{str(EXAMPLES)!r}, {str(place)!r}]
-from pathlib import Path
-from common import script
-from reproduction.jobs import Job, perform_all
-def main():
-    jobs = [Job("quick", "victims.sleeps", dict(place={str(place)!r}, seconds=0))]
-    jobs += [Job(f"slow-{{i}}", "victims.sleeps", dict(place={str(place)!r}, seconds=60 + i)) for i in range(3)]
-    for name, _ in perform_all(jobs, Path({str(place / "runs")!r}), {{}}, workers={workers}):
-        print(name, flush=True)
-script(main)
-"""
-    command = [sys.executable, "-c", script]
+    command = [sys.executable, "-c", script(place, "slow", workers)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
     ) as process:

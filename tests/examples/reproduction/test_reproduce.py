@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.examples.reproduction import reproduced
-from tinygrad_nlp.files import read_npz
+from tinygrad_nlp.files import locked, read_npz
 from tinygrad_nlp.nlp import corpora
 from tinygrad_nlp.nlp.corpora import Source
 
@@ -36,9 +36,21 @@ def test_a_second_run_repeats_nothing_and_reports_the_same(tmp_path):
 
 
 def test_two_workers_report_the_same(tmp_path):
-    pytest.importorskip("joblib")
     assert reproduced.reproduce(tmp_path / "out", "--smoke", "--jobs", "2") == 0
     assert report_of(tmp_path / "out") == report_of(reproduced.smoke_run())
+
+
+def test_a_folder_that_another_reproduction_is_using_is_refused_and_stays_as_it_is(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("filelock")
+    import reproduce
+
+    monkeypatch.setattr(reproduce, "PATIENCE", 0.1)
+    with locked(tmp_path / ".reproduce.lock", 0, ""):
+        (tmp_path / ".report.json.1.part").touch()
+        assert reproduced.reproduce(tmp_path, "--smoke") == 2
+        assert f"--out {tmp_path} is in use by another process: wait" in (errors := capsys.readouterr().err)
+        assert errors.count("\n") == 1
+        assert {path.name for path in tmp_path.iterdir()} == {".reproduce.lock", ".report.json.1.part"}
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -81,6 +93,7 @@ def test_glove_is_read_when_it_is_there(tmp_path, monkeypatch, zipped):
     given(monkeypatch, glove_6b=path)
     setting = vars(Setting(frozen=True, words=20, dimension=4, distinct=False))
     found = opinions.word_vectors(tmp_path / "vectors", None, setting, few=50, glove="0" * 64)
+    assert len(found.pop("sha256")) == 64
     assert found == {"file": "vectors.npz", "coverage": pytest.approx(1 / 19), "source": "GloVe 6B"}
     kept = read_npz(tmp_path / "vectors.npz")
     assert kept["vectors"][0].tolist() == [1, 2, 3, 4] and not kept["vectors"][1:].any()

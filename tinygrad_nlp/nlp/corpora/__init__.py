@@ -11,7 +11,7 @@ from .bundles import (
     review_text,
     text_of,
 )
-from .download import CorpusError, Unavailable
+from .download import CorpusError, Unavailable, sha256
 from .registry import REGISTRY, Source, data_folder, fetch, find
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "find",
     "news",
     "review_text",
+    "sha256",
     "text_of",
 ]
