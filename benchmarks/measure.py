@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nlp.run import keep_freed_memory
+
 from . import ours, work
 
 BURST = 0.1  # seconds a side is at work before the next one's turn
@@ -34,6 +36,7 @@ def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, 
         )
         sys.exit(2)
     set_threads(threads)
+    keep_freed_memory()
     found: dict[str, Any] = {"machine": machine(threads)}
     print("  ".join(f"{key} {value}" for key, value in found["machine"].items()))
     for part in chosen:

@@ -15,6 +15,8 @@ Used by name:
     tree         dicts, lists and Modules with Tensors at their leaves
     run          a training loop that can be killed and resumed to the same bytes
     files        files that are whole or not there
+    console      what commands share: one clear line for bad input
+    parallel     ranks that share a batch, over MPI, and train as one process does
     strategies   the shapes and layouts that break gradients, for Hypothesis
 
 Rooms behind them:
@@ -26,8 +28,6 @@ Rooms behind them:
     koans        broken derivatives for you to repair
     nlp          language modelling on top of the engine: corpora, text, counts, metrics, models, sampling
 """
-
-import numpy as np
 
 from . import nlp, nn, optim, run
 from .calculus import composites, products
@@ -90,7 +90,3 @@ __all__ = [
     "watch",
 ]
 __version__ = "0.1.0"
-
-# glibc gives freed arrays back to the system, to fetch them again page by page, until a block of 32 MB was freed once.
-# No page is touched here, so it costs nothing; on Linux it makes a training step up to 35 % faster.
-np.empty((1 << 25) - (1 << 13), np.uint8)

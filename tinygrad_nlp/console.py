@@ -1,4 +1,5 @@
 """What our commands share: bad input is one clear line and exit code 2, Ctrl-C exit code 130, a closed pipe silent."""
+# tested in tests/test_main.py
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from .rules import logsumexp
 SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 
 
-def rows(a: Any) -> Any:
+def as_matrix(a: Any) -> Any:
     """(..., D) as a matrix (N, D): one large product instead of many small ones."""
     return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
@@ -37,9 +37,9 @@ def affine_reference(x: Any, W: Any, b: Any) -> Any:
 
 
 @op(
-    lambda g, y, x, W, b: (rows(g) @ W.T).reshape(x.shape),
-    lambda g, y, x, W, b: rows(x).T @ rows(g),
-    lambda g, y, x, W, b: rows(g).sum(0),
+    lambda g, y, x, W, b: (as_matrix(g) @ W.T).reshape(x.shape),
+    lambda g, y, x, W, b: as_matrix(x).T @ as_matrix(g),
+    lambda g, y, x, W, b: as_matrix(g).sum(0),
     reference=affine_reference,
 )
 def affine(x: Any, W: Any, b: Any) -> Any:
@@ -51,7 +51,7 @@ def affine(x: Any, W: Any, b: Any) -> Any:
     if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[0] or b.shape != W.shape[1:]:
         raise ValueError(f"affine: x {x.shape}, W {W.shape}, b {b.shape} do not fit: (..., D), (D, K), (K,)")
     y = np.empty((math.prod(x.shape[:-1]), W.shape[1]), one_dtype("affine", x, W, b))
-    np.matmul(rows(x), W, out=y)
+    np.matmul(as_matrix(x), W, out=y)
     y += b
     return y.reshape(*x.shape[:-1], W.shape[1])
 
@@ -100,7 +100,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"softmax_cross_entropy: reduction {reduction!r} is none of 'mean', 'sum', 'none'")
     labels, weight = checked_labels(logits, labels, ignore_index, reduction)
-    shape, x, labels = labels.shape, rows(logits), labels.ravel()
+    shape, x, labels = labels.shape, as_matrix(logits), labels.ravel()
     n, top = np.arange(len(labels)), x.real.max(axis=1, keepdims=True)
     if (
         len(top)

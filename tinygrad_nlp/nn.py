@@ -120,7 +120,7 @@ class Module:
 
     def __repr__(self) -> str:
         count = sum(t.size for t in self.parameters())
-        return "\n".join([f"{title(self)} ({count:,} parameter{'s' * (count != 1)})", *outline(self, "  ")])
+        return "\n".join([f"{title(self)} ({count:,} parameter{'' if count == 1 else 's'})", *outline(self, "  ")])
 
 
 def check_state(owner: str, ours: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
@@ -159,11 +159,11 @@ def frozen(model: Any) -> Any:
     The arrays are the live model's own memory, read-only: nothing is copied, and later updates are seen. Any tree will
     do: state = frozen(state) cuts a carried state off from the chunk that made it.
     """
-    twin = map_leaves(lambda leaf: leaf.data if isinstance(leaf, Tensor) else leaf, model)
-    for module in modules(twin):
+    still = map_leaves(lambda leaf: leaf.data if isinstance(leaf, Tensor) else leaf, model)
+    for module in modules(still):
         if isinstance(module, Dropout):
             module.rate = 0.0
-    return twin
+    return still
 
 
 def modules(tree: Any) -> Iterator[Any]:
@@ -251,11 +251,11 @@ class Recurrent(Module):
 
     def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         if not self.batch_first:
-            return self.run(self.input(x), state)
-        output, state = self.run(np.swapaxes(self.input(x), 0, 1), state)
+            return self.scan(self.input(x), state)
+        output, state = self.scan(np.swapaxes(self.input(x), 0, 1), state)
         return np.swapaxes(output, 0, 1), state
 
-    def run(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+    def scan(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         """forward() for inputs that are projected already, (T, B, gates · hidden)."""
         output = self.cell(x, self.no_state(x) if state is None else state, self.W)
         return output, output[-1]
@@ -290,7 +290,7 @@ class LSTM(Recurrent):
         super().__init__(n_in, hidden, **settings)
         writable(self.input.b)[hidden : 2 * hidden] = 1
 
-    def run(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+    def scan(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         h0, c0 = (self.no_state(x), self.no_state(x)) if state is None else state
         output, cells = lstm(x, h0, c0, self.W)
         return output, (output[-1], cells[-1])

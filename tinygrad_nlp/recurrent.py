@@ -15,7 +15,7 @@ from .calculus.rows import Saved, op
 from .rules import sigmoid
 
 
-def checked(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
+def common_dtype(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
     """The dtype of a cell's result; every shape and dtype that does not fit is named."""
     T, B, width = x.shape if np.ndim(x) == 3 else (0, 0, 0)
     H = width // gates
@@ -77,7 +77,7 @@ def rnn(x: Any, h0: Any, W: Any) -> Any:
     Elman 1990, "Finding structure in time". Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
     T, B, H = np.shape(x) if np.ndim(x) == 3 else (0, 0, 0)
-    states = np.empty((T + 1, B, H), checked("rnn", 1, x, W, h0))
+    states = np.empty((T + 1, B, H), common_dtype("rnn", 1, x, W, h0))
     states[0] = h0
     for before, now, x_t in zip(states, states[1:], x, strict=False):
         before.dot(W, now)
@@ -143,7 +143,7 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
     With a = h W:  r = σ(x_r + a_r),  z = σ(x_z + a_z),  n = tanh(x_n + r ∘ a_n),  h' = (1 − z) ∘ n + z ∘ h.
     Cho et al. 2014, with the reset after the product, which lets one product serve all gates. Raises as rnn().
     """
-    dtype = checked("gru", 3, x, W, h0)
+    dtype = common_dtype("gru", 3, x, W, h0)
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, a_n, product = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, H), dtype)
     states[0] = h0
@@ -231,7 +231,7 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
 @op(d_lstm_states, reference=lstm_states_reference)
 def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     """Both sequences of lstm() in one array (2, T, B, H): the hidden states, then the cells."""
-    dtype = checked("lstm", 4, x, W, h0, c0)
+    dtype = common_dtype("lstm", 4, x, W, h0, c0)
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
     states[0, 0], states[1, 0] = h0, c0

@@ -51,7 +51,7 @@ def value_and_grad(f: Function, argnum: Argnum = 0) -> Function:
     """As grad(), with f's value too, which the forward pass has computed anyway: (value, gradient)."""
 
     def at(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        y, variables, again = run(f, argnum, args, kwargs)
+        y, variables, again = traced(f, argnum, args, kwargs)
         return (y if again else y.data), pulled(number(f, y), variables, None, again)
 
     return at
@@ -66,7 +66,7 @@ def vjp(f: Function, argnum: Argnum = 0) -> Function:
     """
 
     def at(*args: Any, **kwargs: Any) -> tuple[Any, Function]:
-        y, variables, again = run(f, argnum, args, kwargs)
+        y, variables, again = traced(f, argnum, args, kwargs)
         return (y if again else y.data), lambda g: pulled(y, variables, g, again or has_tensor(g))
 
     return at
@@ -84,7 +84,7 @@ def jvp(f: Function, argnum: Argnum = 0) -> Function:
     """
 
     def at(*args: Any, **kwargs: Any) -> tuple[Any, Function]:
-        y, variables, again = run(f, argnum, args, kwargs)
+        y, variables, again = traced(f, argnum, args, kwargs)
         u = Tensor(np.zeros_like(y.data))  # any u would do, for the map is linear
         transposed = pulled(y, variables, u, True)
         return (y if again else y.data), lambda v: pulled(inner(transposed, v), u, None, again or has_tensor(v))
@@ -103,7 +103,7 @@ def jacobian(f: Function, argnum: Argnum = 0) -> Function:
     """
 
     def at(*args: Any, **kwargs: Any) -> Any:
-        y, variables, again = run(f, argnum, args, kwargs, trees=True)
+        y, variables, again = traced(f, argnum, args, kwargs, trees=True)
 
         def derivative(y: Tensor) -> Any:
             unit = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
@@ -140,7 +140,7 @@ def hvp(f: Function, argnum: Argnum = 0) -> Function:
     """
 
     def at(*args: Any, **kwargs: Any) -> Function:
-        y, variables, again = run(f, argnum, args, kwargs)
+        y, variables, again = traced(f, argnum, args, kwargs)
         slope = pulled(number(f, y), variables, None, True)
         return lambda v: pulled(inner(slope, v), variables, None, again or has_tensor(v))
 
@@ -187,7 +187,7 @@ def checkpoint(f: Function) -> Function:
 # --- The machinery ----------------------------------------------------------------------------------------------------
 
 
-def run(f: Function, argnum: Argnum, args: Any, kwargs: Any, trees: bool = False) -> tuple[Any, Any, bool]:
+def traced(f: Function, argnum: Argnum, args: Any, kwargs: Any, trees: bool = False) -> tuple[Any, Any, bool]:
     """f's output on new Tensors in place of the arguments argnum; those Tensors; are gradients to be Tensors too?"""
     again = inside.get() or has_tensor([args, kwargs])
     args, variables = list(args), []
@@ -214,17 +214,17 @@ def lifted(tree: Any, place: str, again: bool) -> tuple[Any, Any]:
     They are new so that nothing confuses them with the same Tensor in an enclosing function.
     """
     if hasattr(tree, "named_parameters"):
-        twin = map_leaves(lambda a: variable(a, place, again) if type(a) is Tensor else a, tree)
-        if not (parameters := dict(twin.named_parameters())):
+        copied = map_leaves(lambda a: variable(a, place, again) if type(a) is Tensor else a, tree)
+        if not (parameters := dict(copied.named_parameters())):
             raise TypeError(f"{place}, a {type(tree).__name__}, has no Tensors: pass the live model, not a frozen one")
-        return twin, parameters
+        return copied, parameters
     if not isinstance(tree, (dict, list, tuple)):
         leaf = variable(tree, place, again)
         return leaf, leaf
     pairs = {key: lifted(branch, f"[{key!r}] of {place}", again) for key, branch in (branches(tree) or {}).items()}
     make = getattr(tree, "_make", type(tree))  # _make: a named tuple's
-    twin, variables = ([(k, p[i]) if isinstance(tree, dict) else p[i] for k, p in pairs.items()] for i in (0, 1))
-    return make(twin), make(variables)
+    copied, variables = ([(k, p[i]) if isinstance(tree, dict) else p[i] for k, p in pairs.items()] for i in (0, 1))
+    return make(copied), make(variables)
 
 
 def variable(a: Any, place: str, again: bool) -> Tensor:
@@ -259,8 +259,12 @@ def pulled(y: Tensor, variables: Any, g: Any, again: bool) -> Any:
 
 
 def finished(g: Any, again: bool) -> Any:
-    g = g.todense() if type(g) is RowSparse else g.data if type(g) is Tensor and not again else g
-    return Tensor(g) if again and type(g) is not Tensor else g
+    """A gradient as the caller of a transform gets it: dense, a Tensor in a nested transform, else an array."""
+    if type(g) is RowSparse:
+        g = g.todense()
+    if again:
+        return g if type(g) is Tensor else Tensor(g)
+    return g.data if type(g) is Tensor else g
 
 
 def inner(gradient: Any, v: Any) -> Any:

@@ -59,6 +59,6 @@ def _map(change: Callable[[Any], Any], tree: Any, changed: dict[int, Any]) -> An
         return type(tree)(rebuilt)
     if isinstance(tree, (list, tuple)):
         return type(tree)(*rebuilt.values()) if hasattr(tree, "_fields") else type(tree)(rebuilt.values())
-    twin = copy.copy(tree)
-    vars(twin).update(rebuilt)
-    return twin
+    copied = copy.copy(tree)
+    vars(copied).update(rebuilt)
+    return copied

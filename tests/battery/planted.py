@@ -158,7 +158,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (np.linalg.solve, 1, lambda g, y, a, b: solve(mT(a), g), "a stack of matrices and one vector"),
     (np.linalg.cholesky, 0, lambda g, y, x: mT(inv(y)) @ np.tril(mT(y) @ g) @ inv(y), "diagonal not halved"),
     (rules.logabsdet, 0, lambda g, y, x: g[..., None, None] * inv(x), "transpose forgotten"),
-    (tg.affine, 2, lambda g, y, x, W, b: np.mean(fused.rows(g), 0), "a mean over the batch"),
+    (tg.affine, 2, lambda g, y, x, W, b: np.mean(fused.as_matrix(g), 0), "a mean over the batch"),
     (tg.affine, 2, lambda g, y, x, W, b: np.sum(g, 0), "one axis not summed"),
 ]
 

@@ -1,9 +1,6 @@
 """explain.py: the steps add up to the gradients in every form; the page walks, where Chromium is installed."""
 
-import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -62,10 +59,10 @@ def test_text_says_names_rules_uses_and_sums():
     y = np.sum(np.tanh(0 * x) + x * x * weights["first"])
     text = str(explain(y))
     assert text.startswith("backward pass of y = 19: 6 calls, newest first")
-    assert re.search(r"∂x \+= g \* b +use 1 of 3 +\(2,\) +\[3 8\] +\[3 8\]", text)
-    assert re.search(r"∂x \+= g \* a +use 2 of 3 +\(2,\) +\[3 8\] +\[6 16\] +17.09", text)
-    assert re.search(r"∂x \+= g \* a +use 3 of 3 +\(2,\) +\[0 0\] +\[6 16\] +17.09", text)
-    assert "∂weights['first'] += g * a" in text and "g * (1 - y * y)" in text
+    assert re.search(r"∂x \+= g ∘ b +use 1 of 3 +\(2,\) +\[3 8\] +\[3 8\]", text)
+    assert re.search(r"∂x \+= g ∘ a +use 2 of 3 +\(2,\) +\[3 8\] +\[6 16\] +17.09", text)
+    assert re.search(r"∂x \+= g ∘ a +use 3 of 3 +\(2,\) +\[0 0\] +\[6 16\] +17.09", text)
+    assert "∂weights['first'] += g ∘ a" in text and "g ∘ (1 − y²)" in text
     assert x.grad is None
 
 
@@ -93,7 +90,7 @@ def test_calls_are_written_as_one_would():
     big = np.where(mask, x[::-1, 1:][:, :1], 2.5)
     text = str(explain(np.sum(np.max(big, axis=0, keepdims=True) / np.pi + np.zeros((1, 3)))))
     for call in (
-        "x[(::-1, 1:)]",
+        "x[::-1, 1:]",
         "where(mask, ",
         ", 2.5)",
         "max(big, axis=0, keepdims=True)",
@@ -146,7 +143,7 @@ def test_models_fit_a_screen_with_a_row_for_each_layer(model, inputs, labels):
     check_sums(loss, explanation)
     text = str(explanation)
     assert len(text.splitlines()) <= 40 and " more" not in text
-    assert re.search(r"= model\.\S+: affine\(t\d+, W, b\)", text) and "d_softmax_cross_entropy(…)" in text
+    assert re.search(r"= model\.\S+: affine\(t\d+, W, b\)", text) and "∂" in text and "g (ŷ − y) / N" in text
     for key, _ in model.named_parameters():
         assert f"∂model.{key} += " in text
     assert explanation.html().count("affine") > 1
@@ -161,7 +158,7 @@ def test_joint_sparse_indexed_and_each_rules():
     check_sums(y, explanation)
     assert "2 rows" in explanation.html() or "rows not 0" in explanation.html()
     h = gru(Tensor(np.zeros((2, 1, 6))), np.zeros((1, 2)), Tensor(np.zeros((2, 6))))
-    assert "d_gru(…)" in str(explain(h, g=np.ones((2, 1, 2))))
+    assert "[δr, δz, δn]" in str(explain(h, g=np.ones((2, 1, 2))))
 
 
 def test_errors():
@@ -172,77 +169,15 @@ def test_errors():
     assert "0 calls" in str(explain(Tensor(1.0)))
 
 
-def test_mermaid_is_well_formed():
-    x = Tensor([1.0, -2.0])
-    y = np.sum(relu(x) * x)
+def test_mermaid_is_well_formed_and_keeps_values():
+    x, a = Tensor([1.0, -2.0]), Tensor(0.5)
+    y = np.sum(relu(x) * x) - a**2 * 0.2567
     lines = explain(y).mermaid().splitlines()
     assert lines[0] == "flowchart TD"
     nodes = {m[1] for line in lines if (m := re.match(r'  (\w+)[(\[]+"[^"]*"[)\]]+$', line))}
     arrows = [m.groups() for line in lines if (m := re.match(r'  (\w+) -->\|"[^"]*"\| (\w+)$', line))]
     assert len(nodes) + len(arrows) == len(lines) - 1
     assert nodes == {end for arrow in arrows for end in arrow}
-    assert "g * (x &gt; 0)<br/>use 2 of 2" in "\n".join(lines)
-
-
-def data_of(page):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
-
-
-def test_the_pages_data(tmp_path):
-    x, W = Tensor([[1.0, 2.0]]), Tensor(rng.normal(size=(2, 100)))
-    y = np.sum(np.sinh(x @ W) * np.where(np.arange(100) == 50, -9, 1))
-    page = explain(y, {"</script><b>": x}).html(tmp_path / "page.html")
-    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
-    assert "http" not in page.replace("http-equiv", "") and "<b>" not in page
-    data = data_of(page)
-    slide = next(s for s in data["slides"] if s["to"] == "W")
-    assert slide["reads"][1][:2] == ["a", "</script><b>"] and "def d_right" in slide["code"]
-    assert data["pictures"][slide["reads"][1][2]]["rows"] == [[1, 2]]
-    heat = data["pictures"][slide["total"]]
-    assert not heat["few"] and len(heat["rows"]) == 2 and len(heat["rows"][0]) == 48
-    expected = gradients(y)[W]
-    assert max(abs(v) for row in heat["rows"] for v in row) == float(f"{np.abs(expected).max():.4g}")
-    assert min(v for row in heat["rows"] for v in row) == float(f"{expected.min():.4g}") < 0
-    bad = Tensor([np.nan, np.inf]) * 2
-    assert [["nan", "inf"]] in [p["rows"] for p in data_of(explain(bad, g=[np.nan, np.inf]).html())["pictures"]]
-
-
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-WALK = """<script>
-const seen = [], key = name => dispatchEvent(new KeyboardEvent("keydown", {key: name}))
-const then = act => { act(); seen.push(byId("count").textContent) }
-then(() => 0)
-for (const name of ["ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight"]) then(() => key(name))
-then(() => { byId("at").value = 1; byId("at").dispatchEvent(new Event("input")) })
-const read = [...document.querySelectorAll(".rule b")].map(b => b.textContent)
-then(() => key("Home"))
-then(() => byId("next").click())
-const wide = document.documentElement.scrollWidth - innerWidth
-const requests = performance.getEntriesByType("resource").length
-document.body.append(make("pre.result", JSON.stringify({ seen, read, wide, requests })))
-</script></html>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_walks_in_a_browser(tmp_path, width):
-    x, W = Tensor(rng.normal(size=(3, 2))), Tensor(rng.normal(size=(2, 60)))
-    y = np.sum(np.tanh(x @ W) * np.arange(60.0))
-    path = tmp_path / "page.html"
-    path.write_text(explain(y).html().replace("</html>", WALK), encoding="utf-8")
-    switches = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    switches += f" --disable-component-update --disable-sync --enable-logging=stderr --window-size={width},900"
-    offline = "--host-resolver-rules=MAP * ~NOTFOUND"  # for the browser's own errands
-    command = [
-        CHROMIUM,
-        *switches.split(),
-        offline,
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert "CONSOLE" not in run.stderr
-    result = json.loads(re.search(r'<pre class="result">(.*?)</pre>', run.stdout)[1])
-    assert result["seen"] == [f"{k} / 5" for k in (1, 2, 3, 2, 5, 5, 2, 1, 2)]
-    assert result["read"] == ["g", "b"] and result["wide"] <= 0 and result["requests"] == 0
+    text = "\n".join(lines)
+    assert "g ∘ [x &gt; 0], use 2 of 2<br/>[1 -0]" in text
+    assert '(["a<br/>= 0.5<br/>∂ -0.2567"])' in text and "= a²<br/>" in text and "**" not in text

@@ -193,11 +193,16 @@ def replayed(row: Row, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[
     args = [again(a) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
     leaves = [a for a in args if type(a) is Tensor]
     y = row.reference(*args, **t.kwargs)  # type: ignore[misc]
-    if not row.derivatives and not np.allclose(y.data, t.data, 0.01, 0.001 * np.max(abs(t.data), initial=0), True):
+    if not row.derivatives and not same_numbers(y.data, t.data):
         what = f"`{name(t.fn)}` gave another value when it was run again for its derivative"
         raise RuntimeError(f"{what}: draw random numbers outside, and pass them in")
     found = gradients(y, leaves, g, create_graph=create_graph)
     yield from zip((a for a in t.args if type(a) is Tensor), found, strict=True)
+
+
+def same_numbers(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two results are alike but for rounding, which may be large in float32."""
+    return np.allclose(a, b, rtol=0.01, atol=0.001 * float(np.max(abs(b), initial=0)), equal_nan=True)
 
 
 def leaf_like(t: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ class CharRNN(nn.Module):
         more = np.size(ids) > table.shape[0]  # a text longer than its alphabet: project each letter just once
         x = lookup(first(table), ids) if more else first(lookup(table, ids))
         for i, (layer, before) in enumerate(zip(self.layers, state or [None] * len(self.layers), strict=True)):
-            x, after = layer.run(layer.input(x) if i else x, before)
+            x, after = layer.scan(layer.input(x) if i else x, before)
             x = self.dropout(x)
             states.append(after)
         return self.output(x), states

@@ -6,23 +6,31 @@ Nothing is computed twice here: gradients() runs as ever, and an observer writes
 
 from __future__ import annotations
 
-import dis
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from .. import engine
-from ..calculus.listing import formula
 from ..calculus.rows import Each
 from ..core.sparse import Patches, RowSparse
 from ..engine import TABLE, Tensor, gradients
-from .notation import written_call
+from .notation import calculus, entry, symbols, unpacked, written_call
 from .watch import source
+
+
+class Read(NamedTuple):
+    """What a rule reads: its own name for it, what that stands for, and the value."""
+
+    symbol: str
+    label: str  # a variable, ∂ and a variable, or nothing
+    value: Any
+    shape_only: bool
 
 
 @dataclass(slots=True)
@@ -31,10 +39,11 @@ class Share:
 
     to: Tensor
     name: str
-    rule: str  # as it is written in the table
+    argument: int  # of the call
+    rule: str  # as calculus
     summed: bool  # over the axes along which broadcasting stretched the argument
     function: Any  # the rule itself
-    reads: list[tuple[str, str, Any]]  # the rule's own names, what they stand for, and its value
+    reads: list[Read]
     share: Any
     before: Any  # None for the first
     total: Any
@@ -63,6 +72,11 @@ class BackwardPass:
     steps: list[Step]
     gradients: dict[Tensor, Any]
     names: dict[int, str]  # by id: of every Tensor that took part, and of the caller's arrays
+    values: dict[int, np.ndarray]  # by id: leaves and constants as they were, which may change later on
+
+    def value(self, a: Any) -> Any:
+        """The array behind a Tensor, or a constant, as it was in this pass."""
+        return self.values.get(id(a), a.data if type(a) is Tensor else a)
 
 
 class Recorder:
@@ -92,51 +106,70 @@ def backward_pass(y: Tensor, names: dict[int, str], g: Any = None) -> BackwardPa
             kind = "leaf" if t.fn is None else "t"
             counts[kind] += 1
             names[id(t)] = f"{kind}{counts[kind]}"
-    return BackwardPass(y, steps(recorder.events, names), found, names)
+    values = {id(t): t.data.copy() for t in made if t.fn is None}
+    values |= {id(a): a.copy() for t in made for a in (*t.args, *t.kwargs.values()) if isinstance(a, np.ndarray)}
+    walk = BackwardPass(y, [], found, names, values)
+    walk.steps = steps(walk, recorder.events)
+    return walk
 
 
-def steps(events: Sequence[tuple[Tensor, Any, Tensor, Any]], names: dict[int, str]) -> list[Step]:
+def steps(walk: BackwardPass, events: Sequence[tuple[Tensor, Any, Tensor, Any]]) -> list[Step]:
     """The events of a backward pass, by call, with names and running sums."""
+    names = walk.names
     uses, seen, totals = Counter(a for _, _, a, _ in events), Counter[Tensor](), dict[Tensor, Any]()
     found: list[Step] = []
     for t, g, a, share in events:
         if not found or found[-1].tensor is not t:
             found.append(Step(len(found) + 1, t, names[id(t)], written_call(t, names), source(t), g, []))
+            saved = saved_by(t, walk)
         shares = found[-1].shares
         i = [i for i, b in enumerate(t.args) if type(b) is Tensor][len(shares)]
         before = totals.get(a)
         totals[a] = share if before is None else before + share
         seen[a] += 1
-        rule, reads = rule_of(t, i, g, names)
+        rule = rule_of(t, i)
+        reads = list(what_is_read(rule, t, i, g, saved, walk))
         summed = isinstance(t.fn, np.ufunc) and t.fn is not np.matmul and a.shape != t.shape
-        shares.append(
-            Share(a, names[id(a)], formula(rule), summed, rule, reads, share, before, totals[a], seen[a], uses[a])
-        )
+        counted = before, totals[a], seen[a], uses[a]
+        shares.append(Share(a, names[id(a)], i, calculus(rule, t, i), summed, rule, reads, share, *counted))
     return found
 
 
-def rule_of(t: Tensor, i: int, g: Any, names: dict[int, str]) -> tuple[Any, list[tuple[str, str, Any]]]:
-    """The rule for argument i of the call that made t, and what it reads."""
+def rule_of(t: Tensor, i: int) -> Any:
+    """The rule for argument i of the call that made t; where it has none, the reference."""
     row = TABLE[t.fn]  # type: ignore[index]
+    if not row.derivatives:
+        return row.reference
     rule = row.derivatives if row.joint else row.derivatives[i]
-    each = isinstance(row.derivatives, Each)
-    function = rule.func if isinstance(rule, functools.partial) else rule
-    args = [a.data if type(a) is Tensor else a for a in t.args]
-    bound = inspect.signature(function).bind_partial(*([i] if each else []), g, t.data, *args, **t.kwargs).arguments
-    meaning = {id(a.data): names[id(a)] for a in t.args if type(a) is Tensor}
-    meaning |= {id(t.data): names[id(t)], id(g): f"∂{names[id(t)]}"}
-    reads = [(symbol, a) for symbol, a in bound.items() if symbol in loaded(function) and isinstance(a, np.ndarray)]
-    return function, [(symbol, meaning.get(id(a), names.get(id(a), "")), a) for symbol, a in reads]
+    return rule.func if isinstance(rule, functools.partial) else rule
 
 
-@functools.cache
-def loaded(function: Any) -> set[Any]:
-    """The names that a function's code reads."""
-    found: set[Any] = set()
-    for instruction in dis.get_instructions(function):
-        if instruction.opname.startswith("LOAD_"):  # one name, or a pair from Python 3.13 on
-            found.update(instruction.argval if isinstance(instruction.argval, tuple) else [instruction.argval])
-    return found
+def saved_by(t: Tensor, walk: BackwardPass) -> Any:
+    """What the forward pass of a fused call saves for its derivative: run again, for backward writes into it."""
+    if t.saved is None:
+        return None
+    row = TABLE[t.fn]  # type: ignore[index]
+    return row.forward(*map(walk.value, t.args), **t.kwargs).saved
+
+
+def what_is_read(rule: Any, t: Tensor, i: int, g: Any, saved: Any, walk: BackwardPass) -> Iterator[Read]:
+    """What the rule for argument i of the call that made t reads, by the names of its parameters."""
+    row, names = TABLE[t.fn], walk.names  # type: ignore[index]
+    before = [] if rule is row.reference else [i, g, t] if isinstance(row.derivatives, Each) else [g, t]
+    given = inspect.signature(rule).bind_partial(*before, *t.args, **t.kwargs).arguments
+    every, numbers = symbols(rule)
+    for symbol, a in given.items():
+        if symbol in every and a is not None:
+            parts = {f"{symbol}[{k}]": part for k, part in enumerate(a)} if symbol == "arrays" else {symbol: a}
+            for part, b in parts.items():
+                label = f"∂{names[id(t)]}" if b is g else names.get(id(b)) or entry(b, names)
+                yield Read(part, label, walk.value(b), symbol not in numbers)
+    if saved is not None:
+        parts = {"saved": saved}
+        if isinstance(saved, tuple):
+            parts = dict(zip(unpacked(rule, saved), saved, strict=True))
+        for symbol, a in parts.items():
+            yield Read(symbol, "saved", a.todense() if scipy.sparse.issparse(a) and a.shape[1] < 1000 else a, False)
 
 
 def folded(steps: Sequence[Step]) -> list[tuple[Sequence[Step], Sequence[Step], int]]:
@@ -162,4 +195,4 @@ def folded(steps: Sequence[Step]) -> list[tuple[Sequence[Step], Sequence[Step], 
 
 def norm(a: Any) -> float:
     """Euclidean norm."""
-    return float(np.linalg.norm((a.coalesce().values if type(a) is RowSparse else a).ravel()))
+    return float(np.linalg.norm(np.ravel(a.coalesce().values if type(a) is RowSparse else a)))

@@ -1,4 +1,4 @@
-"""explain(y): the backward pass of a Tensor, step by step, as text, as a Mermaid graph, or as a page to walk through.
+"""explain(y): the backward pass of a Tensor, step by step, as text, as a Mermaid graph, or as a page to play.
 
 Names come from the variables of the caller; under watch() each step also knows the line that made it.
 """
@@ -39,7 +39,7 @@ class Explanation(BackwardPass):
         return "\n".join(flowchart(self))
 
     def html(self, path: Any = None) -> str:
-        """One page on its own, to walk the shares by a slider or the arrow keys; also written to a path, if given."""
+        """One page on its own, to walk and play both passes and to nudge a leaf; also written to a path, if given."""
         made = page(self)
         if path is not None:
             with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -50,8 +50,9 @@ class Explanation(BackwardPass):
 def explain(y: Tensor, names: dict[str, Any] | None = None, g: Any = None) -> Explanation:
     """The backward pass of y, to print: each call, newest first, and each share of a gradient as it is added.
 
-    names says what Tensors, arrays, Modules and collections of them are called, {name: value}; the caller's variables
-    are known anyway. g is as in gradients(). No .grad changes.
+    Rules are written as calculus: ∘ multiplies entry by entry, matrices stand side by side, g is the gradient of the
+    call's result y, and a, b or x are its arguments. names says what Tensors, arrays, Modules and collections of them
+    are called, {name: value}; the caller's variables are known anyway. g is as in gradients(). No .grad changes.
 
     >>> x = Tensor([1.0, 2.0])
     >>> y = np.sum(x * x)
@@ -59,10 +60,10 @@ def explain(y: Tensor, names: dict[str, Any] | None = None, g: Any = None) -> Ex
     backward pass of y = 5: 2 calls, newest first
          call, and what its arguments get                        shape           contribution    sum so far      norm
       1  y = sum(t1)                                             ()                              1               1
-           ∂t1 += spread(g, x, axis, keepdims)                   (2,)            [1 1]           [1 1]           1.414
+           ∂t1 += g to each summand                              (2,)            [1 1]           [1 1]           1.414
       2  t1 = x * x                                              (2,)                            [1 1]           1.414
-           ∂x += g * b                               use 1 of 2  (2,)            [1 2]           [1 2]           2.236
-           ∂x += g * a                               use 2 of 2  (2,)            [1 2]           [2 4]           4.472
+           ∂x += g ∘ b                               use 1 of 2  (2,)            [1 2]           [1 2]           2.236
+           ∂x += g ∘ a                               use 2 of 2  (2,)            [1 2]           [2 4]           4.472
     """
     frame = sys._getframe(1)
     known = [pair for scope in (names or {}, frame.f_locals, frame.f_globals) for pair in variables(scope)]

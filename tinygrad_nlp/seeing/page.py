@@ -1,95 +1,167 @@
-"""The page behind explain(y).html(): what there is to show, as JSON, put into page.html, which draws it."""
-# tested in tests/seeing/test_explain.py
+"""The page behind explain(y).html(): what there is to show, as JSON, beside a ledger that needs no script.
+
+web/page.html, page.css, layout.js and page.js become one file, which loads nothing from anywhere.
+"""
 
 from __future__ import annotations
 
+import base64
 import importlib.resources
-import inspect
 import json
 import math
-import textwrap
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from ..core.sparse import RowSparse
-from .events import BackwardPass, Share, folded, norm
-from .text import note
+from ..engine import Tensor
+from .events import BackwardPass, Read, Share, Step, folded, norm
+from .notation import argument, source_code
+from .nudge import curves, label
+from .text import brief, shortened
 
-NUMBERS, COLUMNS = 64, 8  # up to so many, in rows no longer than this, are shown as numbers; more as a heat map
-CELLS = 24, 48  # of which each cell is the number of largest magnitude that falls into it
+COLUMNS = 8  # of an array that is shown as numbers
+SIZE = 1_950_000  # bytes of a page, where arrays can be drawn coarsely enough
+DETAIL = [(64, (24, 48)), (32, (12, 24)), (16, (8, 12)), (6, (4, 8)), (1, (2, 4))]  # numbers, else cells of a heat map
 
 
 def page(e: BackwardPass) -> str:
     """The whole page: no file, script or font is loaded from anywhere."""
-    pictures: list[dict[str, Any]] = []
-    places: dict[int, int] = {}
+    nudges = [
+        {"name": label(c), "slope": number(c.slope, 7), "at": numbers(c.at, 7), "loss": numbers(c.loss, 7)}
+        for c in curves(e)
+    ]
+    parts = {
+        "title": escape(heading(e)),
+        "ledger": "\n".join(ledger(e)),
+        **{name: resource(name) for name in ("page.css", "layout.js", "page.js", "graph.js", "card.js")},
+    }
+    size = sum(len(part.encode()) for part in parts.values())
+    for detail in DETAIL:  # the finest that fits
+        data = json.dumps(Data(e, *detail).everything() | {"nudges": nudges}, ensure_ascii=False, allow_nan=False)
+        if size + len(data.encode()) <= SIZE:
+            break
+    parts["data"] = data.replace("<", "\\u003c")
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda m: parts[m[1]], resource("page.html"))
 
-    def add(a: Any) -> int:
-        if id(a) not in places:
-            places[id(a)] = len(pictures)
-            pictures.append(picture(a))
-        return places[id(a)]
 
-    def slide(call: int, s: Share) -> dict[str, Any]:
-        seen = {
-            "reads": [[symbol, label, add(a)] for symbol, label, a in s.reads],
-            "share": add(s.share),
-            "total": add(s.total),
-        }
-        seen["before"] = None if s.before is None else add(s.before)
-        return {
-            "call": call,
-            "to": s.name,
+def resource(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath("web", name).read_text(encoding="utf-8")
+
+
+def heading(e: BackwardPass) -> str:
+    return f"{e.names[id(e.y)]} = {brief(e.y.data)}"
+
+
+class Data:
+    """What the page's script draws: nodes, calls, shares, folds, and the arrays that they mention, each once."""
+
+    def __init__(self, e: BackwardPass, few: int, cells: tuple[int, int]) -> None:
+        self.e, self.few, self.cells = e, few, cells
+        self.pictures: list[Any] = []
+        self.places: dict[int, int] = {}  # of an array, by id
+        self.held: list[Any] = []  # the arrays themselves: an id may be given to another one when its owner is gone
+        self.nodes: list[dict[str, Any]] = []
+        self.node_of: dict[int, int] = {}  # of a Tensor or a constant, by id
+        self.rules: dict[str, int] = {}  # source code, by place
+
+    def everything(self) -> dict[str, Any]:
+        """All of it, as JSON has it; calls oldest first, shares in the order in which they were added."""
+        calls = [self.call(step) for step in reversed(self.e.steps)]
+        y = self.node(self.e.y)
+        one = self.e.steps[0].g if self.e.steps else np.ones(self.e.y.shape)
+        shares = [self.share(step, s) for step in self.e.steps for s in step.shares]
+        blocks = [
+            {"shown": [self.node(s.tensor) for s in shown[-period:]], "hidden": [self.node(s.tensor) for s in hidden]}
+            | {"period": period, "rounds": len(hidden) // period}
+            for shown, hidden, period in folded(self.e.steps)
+            if hidden
+        ]
+        found = {"title": heading(self.e), "y": y, "seed": self.picture(one), "calls": calls, "shares": shares}
+        found |= {"folds": blocks, "leaves": [self.node(x) for x in self.e.gradients]}
+        return found | {"nodes": self.nodes, "rules": list(self.rules), "pictures": self.pictures}
+
+    def node(self, a: Any) -> int:
+        """The place of a Tensor or of a constant array among the nodes."""
+        if id(a) not in self.node_of:
+            self.node_of[id(a)] = len(self.nodes)
+            name = argument(a, self.e.names)
+            kind = "constant" if type(a) is not Tensor else "leaf" if a.fn is None else "call"
+            self.nodes.append({"kind": kind, "name": name, "value": self.picture(self.e.value(a))})
+        return self.node_of[id(a)]
+
+    def call(self, step: Step) -> dict[str, Any]:
+        """A call, with the nodes of its arguments; numbers, axes and the like stand in its text alone."""
+        inputs = [[i, self.node(a)] for i, a in enumerate(step.tensor.args) if seen(a)]
+        made = self.node(step.tensor)
+        self.nodes[made] |= {"text": step.call} | ({"source": step.source} if step.source else {})
+        return {"node": made, "inputs": inputs}
+
+    def share(self, step: Step, s: Share) -> dict[str, Any]:
+        found: dict[str, Any] = {"call": self.node(step.tensor), "to": self.node(s.to), "arg": s.argument}
+        found |= {
             "rule": s.rule,
-            "code": code(s.function),
-            "summed": s.summed,
             "use": [s.use, s.uses],
-            **seen,
+            "share": self.picture(s.share),
+            "total": self.picture(s.total),
         }
+        code = source_code(s.function)
+        found["code"] = self.rules.setdefault(code, len(self.rules))
+        found["reads"] = [self.read(r) for r in s.reads]
+        if s.before is not None:
+            found["before"] = self.picture(s.before)
+        return found | ({"summed": True} if s.summed else {})
 
-    calls: list[dict[str, Any]] = []
-    slides: list[dict[str, Any]] = []
-    for shown, hidden, period in folded(e.steps):
-        for step in shown:
-            slides += [slide(len(calls), s) for s in step.shares]
-            calls.append({"text": f"{step.name} = {step.call}", "name": step.name, "shape": str(step.tensor.shape)})
-            calls[-1]["source"] = step.source
-        if hidden:
-            calls.append({"note": note(hidden, period).strip()})
-    leaves = [e.names[id(x)] for x in e.gradients]
-    data = {"title": e.names[id(e.y)], "calls": calls, "slides": slides, "leaves": leaves, "pictures": pictures}
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    template = importlib.resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return template.replace("{{data}}", text)
+    def read(self, r: Read) -> list[Any]:
+        """A symbol, what it stands for, and its array, or text for what is no array or read for its shape alone."""
+        if r.shape_only and hasattr(r.value, "shape"):
+            return [r.symbol, r.label, f"only its shape, {r.value.shape}"]
+        if isinstance(r.value, (np.ndarray, RowSparse, float, np.number)):
+            return [r.symbol, r.label, self.picture(r.value)]
+        return [r.symbol, r.label, shortened(str(r.value), 60)]
+
+    def picture(self, a: Any) -> int:
+        """The place of an array among the pictures."""
+        if id(a) not in self.places:
+            self.places[id(a)] = len(self.pictures)
+            self.held.append(a)
+            self.pictures.append(picture(a, self.few, self.cells))
+        return self.places[id(a)]
 
 
-def code(function: Any) -> str:
-    """The source of a rule that is a named function; nothing for a lambda, which is shown itself."""
-    try:
-        return "" if function.__name__ == "<lambda>" else textwrap.dedent(inspect.getsource(function))
-    except OSError:  # typed into a console
-        return ""
+def seen(a: Any) -> bool:
+    """Whether an argument is a node of the graph: a Tensor, or a constant array of more than one number."""
+    return type(a) is Tensor or (isinstance(a, np.ndarray) and a.size != 1)
 
 
-def picture(a: Any) -> dict[str, Any]:
-    """An array as rows of numbers: its own where they are few, else a heat map's."""
-    about = {"shape": str(a.shape), "norm": f"{norm(a):.4g}"}
+def picture(a: Any, few: int, cells: tuple[int, int]) -> dict[str, Any]:
+    """An array as rows of numbers, up to this many of them; a larger one as a heat map of up to (rows, columns) cells.
+
+    A cell is a byte, -127 to 127 for the largest magnitude; -128 stands for what is not finite.
+    """
+    about = {"shape": str(np.shape(a)), "norm": f"{norm(a):.4g}"}
     if type(a) is RowSparse:
         a = a.coalesce()
         about["shape"] += f", {len(a.rows)} rows not 0"
         a = a.values
     a = np.asarray(a)
     rows = a.reshape(-1, a.shape[-1]) if a.ndim else a.reshape(1, 1)
-    few = rows.size <= NUMBERS and rows.shape[-1] <= COLUMNS
-    if not few:
-        rows = coarse(rows)
-    return {**about, "few": few, "rows": [[number(v) for v in row] for row in rows.tolist()]}
+    if rows.size <= few and rows.shape[-1] <= COLUMNS:
+        return {**about, "rows": [numbers(row) for row in rows.tolist()]}
+    rows = coarse(rows.astype(float), cells)
+    most = float(np.max(np.abs(rows), where=np.isfinite(rows), initial=0))
+    with np.errstate(invalid="ignore"):
+        scaled = np.where(np.isfinite(rows), np.rint(rows / (most or 1) * 127), -128).astype(np.int8)
+    drawn = {"columns": scaled.shape[1], "cells": base64.b64encode(scaled.tobytes()).decode()}
+    return {**about, "most": number(most), **drawn}
 
 
-def coarse(a: np.ndarray) -> np.ndarray:
-    """At most CELLS of a matrix's numbers: of each block the one of largest magnitude."""
-    for axis, most in enumerate(CELLS):
+def coarse(a: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
+    """At most this many of a matrix's rows and columns: of each block the number of largest magnitude."""
+    for axis, most in enumerate(cells):
         if a.shape[axis] > most:
             starts = np.linspace(0, a.shape[axis], most, endpoint=False).astype(int)
             high, low = np.maximum.reduceat(a, starts, axis), np.minimum.reduceat(a, starts, axis)
@@ -97,6 +169,38 @@ def coarse(a: np.ndarray) -> np.ndarray:
     return a
 
 
-def number(v: Any) -> Any:
-    """A number as JSON has it; NaN and infinities as text."""
-    return v if math.isfinite(v) and float(f"{v:.4g}") == v else float(f"{v:.4g}") if math.isfinite(v) else str(v)
+def number(v: float, digits: int = 4) -> Any:
+    """A number as JSON has it, rounded; NaN and infinities as text."""
+    return float(f"{v:.{digits}g}") if math.isfinite(v) else str(v)
+
+
+def numbers(row: Sequence[float], digits: int = 4) -> list[Any]:
+    return [number(v, digits) for v in row]
+
+
+def ledger(e: BackwardPass) -> Iterator[str]:
+    """Both passes as tables, for a reader without scripts, a printer, a search."""
+
+    def line(*cells: Any, kind: str = "") -> str:
+        return f"<tr{kind}>" + "".join(f"<td>{escape(str(cell))}" for cell in cells)
+
+    def table(caption: str, *heads: str) -> str:
+        return f"<table><caption>{caption}</caption><thead><tr>{''.join(f'<th scope=col>{h}' for h in heads)}<tbody>"
+
+    yield table("Forward pass: each call and its value", "", "call", "shape", "value")
+    for x in e.gradients:
+        yield line("", e.names[id(x)], x.shape, brief(e.value(x)))
+    for k, step in enumerate(reversed(e.steps)):
+        call = f"{step.name} = {step.call}"
+        yield line(k + 1, call, step.tensor.shape, brief(step.tensor.data))
+    yield "</table>"
+    yield table("Backward pass: each share of a gradient", "", "rule", "use", "share", "sum so far")
+    for step in e.steps:
+        yield line(step.number, f"{step.name} = {step.call}", "", "", brief(step.g), kind=" class=call")
+        for s in step.shares:
+            rule = f"∂{s.name} += {s.rule}" + ", summed over the stretched axes" * s.summed
+            yield line("", rule, f"{s.use} of {s.uses}", brief(s.share), brief(s.total))
+    yield "</table>"
+    yield table("The gradients", "leaf", "shape", "gradient")
+    yield from (line(e.names[id(x)], x.shape, brief(g)) for x, g in e.gradients.items())
+    yield "</table>"

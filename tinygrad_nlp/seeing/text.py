@@ -61,3 +61,8 @@ def note(hidden: Sequence[Step], period: int) -> str:
     """What stands for the hidden steps of a block."""
     many = "call" if period == 1 else f"{period} calls"
     return f"     … the last {many} {len(hidden) // period} times more, up to {hidden[-1].number}"
+
+
+def brief(a: Any) -> str:
+    """The numbers of a small array; of a larger one its shape and norm."""
+    return short(a) or f"{a.shape}, norm {norm(a):.4g}"

@@ -1,5 +1,6 @@
 """The corpora of the experiments: where they come from, how they are checked, and the bundles that the examples use."""
 
+from ..text import CorpusError
 from .bundles import (
     Characters,
     FilmReviews,
@@ -11,7 +12,7 @@ from .bundles import (
     review_text,
     text_of,
 )
-from .download import CorpusError, Unavailable, sha256
+from .download import Unavailable, sha256
 from .registry import REGISTRY, Source, data_folder, fetch, find
 
 __all__ = [

@@ -17,8 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from .. import text
+from ..text import CorpusError
 from . import builtin, reviews
-from .download import CorpusError, Unavailable
+from .download import Unavailable
 from .registry import Source, fetch, find
 
 SHAKESPEARE_SPAN = slice(51_094, 52_847)  # the passage of the assignment is verbatim training text

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .download import CorpusError, Unavailable, cache_folder, download, git_blob, locked, sha256
+from ..text import CorpusError
+from .download import Unavailable, cache_folder, download, git_blob, locked, sha256
 
 _COURSE = "https://raw.githubusercontent.com/tau-nlp-course/NLP_HW2/3052a631114fd4e7706d07cd853c7c51172bfad9/data/lm/"
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from ...files import FileError, read_npz, write_npz
 from .. import bags, text
-from .download import CorpusError, cache_folder, locked
+from ..text import CorpusError
+from .download import cache_folder, locked
 
 REVIEW = re.compile(r"aclImdb/((train|test)/(neg|pos)/(\d{1,9})_(\d{1,2}))\.txt")
 MEMBER_CAP = 1 << 20  # bytes of one review; the longest has 13,704
