@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nlp import RowSparse, Tensor, affine, checkpoint, embedding, gru, nn, relu, rnn, softmax_cross_entropy
+from tinygrad_nlp import Tensor, affine, checkpoint, embedding, gru, nn, relu, rnn, softmax_cross_entropy
 from tinygrad_nlp.nlp import models
 from tinygrad_nlp.optim import SGD, Adam, Optimizer
 from tinygrad_nlp.recurrent import lstm_states
@@ -78,19 +78,9 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
         model,
         parameters,
         batches,
-        lambda model: Adam(model, 0.001) if sparse else DenseAdam(model, 0.001),
+        lambda model: Adam(model, 0.001, lazy=sparse),
         lambda ids, offsets, labels: softmax_cross_entropy(model(ids, offsets), labels),
     )
-
-
-class DenseAdam(Adam):
-    """Adam that moves every row of a table at each step, also those without a gradient."""
-
-    def step(self) -> None:
-        for t in self.parameters.values():
-            if isinstance(t.grad, RowSparse):
-                t.grad = t.grad.todense()
-        super().step()
 
 
 def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1) -> Side:

@@ -101,6 +101,28 @@ def test_row_sparse_steps_are_the_textbook_on_the_rows_that_were_looked_up(
         assert optim.rows_in_block(table.shape) < len(touched) < 900  # two blocks
 
 
+@pytest.mark.parametrize(("kind", "decay"), [(optim.Adam, {}), (optim.AdamW, {"weight_decay": 0.2})])
+@pytest.mark.parametrize(("V", "D"), [(900, 100), (1, 1), (7, 0)])
+def test_adam_on_all_rows_takes_a_row_sparse_gradient_as_the_dense_one_that_it_stands_for(
+    kind: Any, decay: dict[str, float], V: int, D: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optim, "BLOCK", 1 << 12)  # 23 blocks, some of them without a gradient
+    start = RNG(1).standard_normal((V, D))
+    tables = Tensor(start), Tensor(start), Tensor(start)
+    optimizers = [
+        kind([t], 0.1, **ADAM, **decay, lazy=lazy) for t, lazy in zip(tables, (False, True, True), strict=True)
+    ]
+    for t in range(3):
+        g = sparse(RNG(t), V, D, 5)
+        tables[0].grad, tables[1].grad, tables[2].grad = g, g.todense(), g
+        for optimizer in optimizers:
+            optimizer.step()
+    np.testing.assert_allclose(tables[0].data, tables[1].data, rtol=1e-12, atol=1e-14)
+    for a, b in zip(optimizers[0].state_dict().values(), optimizers[1].state_dict().values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    assert V < 900 or np.abs(tables[0].data - tables[2].data).max() > 0.01  # a lazy one would not pass
+
+
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("D", [0, 1, 3])
 @pytest.mark.parametrize("kinds", [("f4", "f8"), ("f8", "f4")], ids=str)

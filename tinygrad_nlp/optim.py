@@ -159,17 +159,23 @@ class Adam(Optimizer):
     β₂ᵗ).
 
     Kingma and Ba 2015, "Adam: a method for stochastic optimization". Row-sparse gradients are taken
-    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂. The buffers are m/(1 − β₁) and v/(1 −
-    β₂): that saves two passes over memory, and the factors join the learning rate at the end.
+    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂; with lazy=False as zeros in the other rows,
+    which then move as well. The buffers are m/(1 − β₁) and v/(1 − β₂): that saves two passes over memory, and the
+    factors join the learning rate at the end.
     """
 
     slots = ("m", "v")
 
     def __init__(
-        self, model: Any, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+        self,
+        model: Any,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        lazy: bool = True,
     ) -> None:
         self.betas = in_range("the first of betas", betas[0], 0, 1), in_range("the second of betas", betas[1], 0, 1)
-        self.eps = in_range("eps", eps, 0)
+        self.eps, self.lazy = in_range("eps", eps, 0), lazy
         super().__init__(model, lr)
 
     def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
@@ -177,8 +183,29 @@ class Adam(Optimizer):
         m *= beta1
         m += g
         v *= beta2
-        change = np.multiply(g, g, out=np.empty_like(w))  # one scratch array is enough
-        v += change
+        square = np.multiply(g, g, out=np.empty_like(w))  # one scratch array is enough
+        v += square
+        self.move(w, m, v, square)
+
+    def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
+        """All rows where lazy is False: of a block, all moments decay, and those with a gradient gain it."""
+        if self.lazy:
+            return super().update_rows(g, arrays)
+        g, n = g.coalesce(), rows_in_block(g.shape)
+        starts, scratch = range(0, g.shape[0], n), np.empty_like(arrays[0][:n])
+        bounds = np.searchsorted(g.rows, [*starts, g.shape[0]])
+        for i, first, end in zip(starts, bounds, bounds[1:], strict=False):
+            w, m, v = (a[i : i + n] for a in arrays)
+            rows, values = g.rows[first:end] - i, g.values[first:end]
+            m *= self.betas[0]
+            m[rows] += values
+            v *= self.betas[1]
+            v[rows] += values * values
+            self.move(w, m, v, scratch[: len(w)])
+
+    def move(self, w: np.ndarray, m: np.ndarray, v: np.ndarray, change: np.ndarray) -> None:
+        """w ← w − lr m̂ / (√v̂ + ε), in the memory of `change`."""
+        beta1, beta2 = self.betas
         root = math.sqrt((1 - beta2**self.steps) / (1 - beta2))  # √v̂ = √v / root, and ε may be multiplied instead
         np.sqrt(v, out=change)
         change += self.eps * root
@@ -197,13 +224,14 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        lazy: bool = True,
     ) -> None:
         self.weight_decay = in_range("weight_decay", weight_decay, 0)
-        super().__init__(model, lr, betas, eps)
+        super().__init__(model, lr, betas, eps, lazy)
 
-    def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+    def move(self, w: np.ndarray, m: np.ndarray, v: np.ndarray, change: np.ndarray) -> None:
         w *= 1 - float(self.lr) * self.weight_decay
-        super().update(w, g, *buffers)
+        super().move(w, m, v, change)
 
 
 def clip_norm(model: Any, max_norm: float) -> float:
