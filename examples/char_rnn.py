@@ -103,6 +103,9 @@ def chunk(
     """The next inputs and targets (T, B): from anywhere, or where the last ones ended, starting over at the end of
     the text."""
     T, B = recipe.chunk, recipe.batch
+    if len(ids) < (B * T + T + 1 if recipe.carried else T + 1):
+        what = f"{len(ids):,} characters are too few for this recipe, {B} chunks of {T} side by side"
+        raise BadInput(f"{what}: use a longer text, or a recipe with smaller ones")
     if not recipe.carried:
         keep["state"] = None
         return text.random_chunks(ids, T, B, rng)

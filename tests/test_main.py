@@ -63,6 +63,14 @@ def test_characters_come_as_they_are_drawn(capsys, model, monkeypatch):
     assert told(capsys, model, "--prompt", "b") == (0, "\n", "")
 
 
+@pytest.mark.parametrize(("alphabet", "start"), [("ab\n", "\n"), ("cab", "c")])
+def test_without_a_prompt_it_starts_with_a_character_of_the_alphabet(capsys, tmp_path, alphabet, start):
+    saved.save(tmp_path / "m.npz", CharRNN(3, 4, 5, rng=np.random.default_rng(0)), Characters(alphabet))
+    code, text, complaint = told(capsys, tmp_path / "m.npz", "--length", 5)
+    assert (code, complaint, text[0], len(text)) == (0, "", start, 7)
+    assert told(capsys, tmp_path / "m.npz", "--length", 5, "--prompt", start)[1] == text
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

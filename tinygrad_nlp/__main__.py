@@ -18,7 +18,8 @@ def parser() -> Parser:
     commands = p.add_subparsers(dest="command", required=True, metavar="generate")
     g = commands.add_parser("generate", help="go on with a text, character by character")
     g.add_argument("model", metavar="MODEL", help="an .npz written by tinygrad_nlp.nlp.saved.save")
-    g.add_argument("--prompt", default="\n", metavar="TEXT", help="the text to go on from (default: a new line)")
+    what = "the text to go on from (default: a new line, or the first character of an alphabet without one)"
+    g.add_argument("--prompt", metavar="TEXT", help=what)
     g.add_argument("--length", type=int, default=500, metavar="N", help="characters to write (default 500)")
     g.add_argument("--temperature", type=float, default=1.0, metavar="T", help="0 takes the likeliest (default 1)")
     g.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest only (default: all)")
@@ -35,16 +36,16 @@ def generate(args: argparse.Namespace) -> None:
     if args.length < 0 or args.seed < 0:
         name, value = ("--length", args.length) if args.length < 0 else ("--seed", args.seed)
         raise BadInput(f"{name} is {value}: use a whole number from 0 on")
-    if not args.prompt:
+    if args.prompt == "":
         raise BadInput("--prompt is empty: give at least one character to go on from")
     model, characters, _ = saved.load(args.model)
     if not isinstance(model, CharRNN):
         raise BadInput(f"{args.model} holds a {type(model).__name__}: only a CharRNN can go on with a text")
     rng = np.random.default_rng(args.seed)
     try:
-        prompt = characters.encode(args.prompt)
-        ids = sampling.generate(model, prompt, rng=rng, temperature=args.temperature, top_k=args.top_k)
-        print(shown(args.prompt), end="", flush=True)
+        told = args.prompt or ("\n" if "\n" in characters.alphabet else characters.alphabet[0])
+        ids = sampling.generate(model, characters.encode(told), rng=rng, temperature=args.temperature, top_k=args.top_k)
+        print(shown(told), end="", flush=True)
         for i in itertools.islice(ids, args.length):
             print(shown(characters.decode([i])), end="", flush=True)
     except ValueError as error:

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import char_rnn
 import common
+import numpy as np
 import pytest
 
+from tinygrad_nlp.console import BadInput
 from tinygrad_nlp.files import FileError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -80,6 +83,19 @@ def test_a_damaged_corpus_is_named(tmp_path: Path) -> None:
     done = example("char_rnn", "--smoke", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "tinyshakespeare.txt" in done.stderr and "checksum" in done.stderr
+
+
+@pytest.mark.parametrize(("recipe", "least"), [("published", 401), ("strong", 32 * 64 + 65)])
+def test_a_text_that_is_too_short_for_a_recipe_is_refused(recipe: str, least: int) -> None:
+    wanted, rng = char_rnn.RECIPES[recipe], np.random.default_rng(0)
+    for _ in range(40):  # wherever the streams begin
+        x, y = char_rnn.chunk(np.arange(least), wanted, rng, {"start": 0, "cursor": 0, "state": None})
+        assert np.array_equal(x + 1, y) and x.shape == (wanted.chunk, wanted.batch)
+    message = (
+        f"{least - 1:,} characters are too few for this recipe, {wanted.batch} chunks of {wanted.chunk} side by side"
+    )
+    with pytest.raises(BadInput, match=message):
+        char_rnn.chunk(np.arange(least - 1), wanted, rng, {"start": 0, "cursor": 0, "state": None})
 
 
 @pytest.mark.parametrize("name", ["softmax_gradient", "char_rnn"])

@@ -1,6 +1,7 @@
 """Perplexity is the same for any batching and any base; intervals cover what they should."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,56 @@ def test_uniform_model_has_perplexity_of_its_size():
         _ = Perplexity().value
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Perplexity().add_log_probabilities(np.array([0.5, 0.25])), "0.5 at (0,) is not the logarithm"),
+        (lambda: Perplexity().add_log_probabilities(np.array([[-1.0, 0.3]])), "0.3 at (0, 1) is not the logarithm"),
+        (lambda: Perplexity().add_log_probabilities(np.array([-1.0, np.nan])), "nan at (1,) is not the logarithm"),
+        (lambda: Perplexity().add_log_probabilities(np.log2([0.5]), base=0.5), "to base 0.5 of a probability"),
+        (lambda: Perplexity().add_log_probabilities(np.log([0.5]), base=1), "1 is no base of logarithms"),
+        (lambda: Perplexity().add_log_probabilities(np.log([0.5]), base=-2), "-2 is no base of logarithms"),
+        (lambda: Perplexity().add_log_probabilities(np.log([0.5]), base=math.nan), "nan is no base of logarithms"),
+        (lambda: Perplexity().add(10.0, 5).to_base(1), "1 is no base of logarithms"),
+        (lambda: Perplexity().add(10.0, 5).to_base(0), "0 is no base of logarithms"),
+        (lambda: Perplexity().add(math.nan, 5), "nan nats for 5 tokens"),
+        (lambda: Perplexity().add(-1.0, 5), "-1.0 nats for 5 tokens"),
+        (lambda: Perplexity().add(3.0, -1), "-1 tokens: count them"),
+        (lambda: Perplexity().add(3.0, 1.5), "1.5 tokens: count them"),
+        (lambda: Perplexity(math.nan, 2), "nan nats for 2 tokens"),
+        (lambda: Perplexity(1.0, -2), "-2 tokens: count them"),
+        (lambda: Perplexity(1.0, 2).bits_per_character(0), "bits per character of 0 characters"),
+        (lambda: metrics.word_bits(Perplexity(), "text", 0), "0 unknown words of 0 tokens"),
+        (lambda: metrics.word_bits(Perplexity(1.0, 2), "text", 3), "3 unknown words of 2 tokens"),
+        (lambda: metrics.word_bits(Perplexity(1.0, 2), "", 1), "bits per character of 0 characters"),
+        (lambda: metrics.interval(np.array([1.0, math.nan]), np.random.default_rng(0)), "finite numbers, got nan"),
+    ],
+)
+def test_what_is_no_cost_of_a_text_is_refused(call, message):
+    """Each of these gave a figure, such as a perplexity of 0.69 for probabilities taken for their logarithms."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()
+
+
+def test_a_refused_batch_is_not_counted():
+    figure = Perplexity().add(10.0, 5)
+    for nats, tokens in ((math.nan, 3), (1.0, -3)):
+        with pytest.raises(ValueError, match="tokens"):
+            figure.add(nats, tokens)
+    assert (figure.nats, figure.tokens) == (10.0, 5)
+
+
+def test_rounding_and_impossible_tokens_are_figures():
+    certain = np.float32([1e-7, 0.0, -1e-7])  # log_softmax in float32 of a model that is sure
+    assert Perplexity().add_log_probabilities(certain).value == pytest.approx(1)
+    assert Perplexity().add_log_probabilities(np.float32([1e-7])).nats == 0
+    assert Perplexity().add_log_probabilities(np.array([-np.inf, -1.0])).value == math.inf
+    assert Perplexity().add_log_probabilities(np.log([0.5, 0.25]) / math.log(0.5), base=0.5).value == pytest.approx(
+        8**0.5
+    )
+    assert Perplexity().add(np.float32(3.0), np.float64(2.0)).mean == 1.5
+
+
 def test_sums_in_double_precision():
     single = np.full(10**6, -0.1, dtype=np.float32)
     assert Perplexity().add_log_probabilities(single).mean == pytest.approx(0.1, rel=1e-7)
@@ -62,6 +113,17 @@ def test_interval_covers_the_true_mean_about_as_often_as_it_says():
     covered = sum(interval.low <= 3 <= interval.high for interval in found)
     assert 100 <= covered <= 138  # 120 expected, 4.9 is one standard deviation; a percentile interval is a little short
     assert all(interval.low <= interval.mean <= interval.high for interval in found)
+
+
+def test_an_interval_covers_95_percent_unless_something_else_is_asked():
+    """For 400 draws of a normal distribution it is near mean ± 1.96 s / √400, and 80 % is near ± 1.28 s / √400."""
+    sample, s = np.random.default_rng(3).normal(2, 5, size=400), 5
+    for options, z in (({}, 1.96), ({"confidence": 0.8}, 1.28), ({"confidence": 0.99}, 2.58)):
+        mean, low, high = metrics.interval(sample, np.random.default_rng(0), **options)
+        assert mean == sample.mean()
+        assert mean - low == pytest.approx(z * s / 20, rel=0.15) and high - mean == pytest.approx(z * s / 20, rel=0.15)
+        other = metrics.paired_difference(sample + 1, np.ones(400), np.random.default_rng(0), **options)
+        assert other == pytest.approx((mean, low, high))
 
 
 def test_interval_of_equal_values_and_of_too_few():

@@ -1,5 +1,6 @@
 """Bytes to text to arrays: the decisions at the edges, vocabularies, tokenisers, batches of characters and reviews."""
 
+import re
 import string
 from itertools import pairwise
 
@@ -93,6 +94,24 @@ def test_characters_round_trip(content):
     ids = characters.encode(content)
     assert ids.shape == (len(content),) and ids.dtype == np.int64
     assert characters.decode(ids) == content
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([0, 3], "id 3 at position 1 is outside the alphabet, 0 to 2"),
+        ([2, -1, 5], "id -1 at position 1 is outside"),
+        ([0.0, 1.0], "ids are whole numbers (T,), these are float64 (2,)"),
+        ([True], "these are bool"),
+        ([[0, 1]], "these are int64 (1, 2)"),
+    ],
+)
+def test_ids_that_encode_could_not_give_are_not_decoded(ids, message):
+    """−1 would be the last character."""
+    for wrong in (ids, np.array(ids)):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            text.Characters("abc").decode(wrong)
+    assert text.Characters("abc").decode([]) == "" and text.Characters("abc").decode(iter((0, 2))) == "ac"
 
 
 @pytest.mark.parametrize(
@@ -196,6 +215,16 @@ def test_streams_visit_every_prediction_once_and_in_order(length, steps, batch):
     assert sorted(inputs.ravel()) == list(range((length - 1) // batch * batch))
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("steps", (0, 2)), ("steps", (-3, 2)), ("batch", (2, 0)), ("batch", (2, -1))]
+)
+def test_sizes_below_1_are_refused(name, sizes):
+    for cut in (lambda: list(text.streams(np.arange(12), *sizes)),
+                lambda: text.random_chunks(np.arange(12), *sizes, np.random.default_rng(0))):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{name} is {min(sizes)}: use 1 or more"):
+            cut()
+
+
 def test_random_chunks():
     x, y = text.random_chunks(np.arange(20), 5, 1000, np.random.default_rng(0))
     assert x.shape == y.shape == (5, 1000) and (y == x + 1).all()
@@ -250,6 +279,16 @@ def test_word_dropout_drops_at_its_rate_and_draws_the_survivor_evenly():
     for rate in (1.0, -0.1, float("nan")):
         with pytest.raises(ValueError, match="word dropout rate"):
             bags.word_dropout(ids, offsets, rate, np.random.default_rng(0))
+
+
+def test_no_buckets_no_batches_and_no_words_are_refused():
+    for buckets in (0, -1):
+        with pytest.raises(ValueError, match=f"buckets is {buckets}: use 1 or more"):
+            bags.add_bigrams(np.arange(4), np.array([0]), buckets, 4)
+        with pytest.raises(ValueError, match=f"the size of a batch is {buckets}: use 1 or more"):
+            next(bags.shuffled(4, buckets))
+    with pytest.raises(ValueError, match="unknown words among no words"):
+        WORDS.unknown_share([])
 
 
 @given(RAGGED)

@@ -54,7 +54,12 @@ def distinct(ids: np.ndarray, offsets: np.ndarray) -> Bags:
 
 
 def shuffled(count: int, size: int, rng: np.random.Generator | None = None) -> Iterator[np.ndarray]:
-    """Row numbers 0 … count − 1 in batches of `size` (the last may be smaller), shuffled by `rng` if there is one."""
+    """Row numbers 0 … count − 1 in batches of `size` (the last may be smaller), shuffled by `rng` if there is one.
+
+    Raises ValueError for a size below 1.
+    """
+    if size < 1:
+        raise ValueError(f"the size of a batch is {size}: use 1 or more")
     order = np.arange(count) if rng is None else rng.permutation(count)
     for start in range(0, count, size):
         yield order[start : start + size]
@@ -80,7 +85,11 @@ def add_bigrams(ids: np.ndarray, offsets: np.ndarray, buckets: int, first: int) 
 
     Two neighbouring words are hashed into one of `buckets` embeddings, by multiplying with odd constants and keeping
     the high bits, so that no table of bigrams is needed (Joulin et al. 2017, fastText).
+
+    Raises ValueError for no buckets.
     """
+    if buckets < 1:
+        raise ValueError(f"buckets is {buckets}: use 1 or more, or leave the bigrams out")
     sizes = lengths(ids, offsets)
     words = ids.astype(np.uint64)
     mixed = (words[:-1] * np.uint64(0x9E3779B97F4A7C15) + words[1:] * np.uint64(0xC2B2AE3D27D4EB4F)) >> np.uint64(32)

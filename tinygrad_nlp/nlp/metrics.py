@@ -8,6 +8,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+ROUNDING = 1e-5  # how far above 0 a log-probability may be: log_softmax in float32 rounds that far at most
+
+
+def log_of_base(base: float) -> float:
+    """ln of the base of logarithms; ValueError for a number that is none."""
+    if not 0 < base < math.inf or base == 1:
+        raise ValueError(f"{base} is no base of logarithms: use 2 for bits, math.e for nats, or 10")
+    return math.log(base)
+
+
+def checked_cost(nats: float, tokens: int) -> tuple[float, int]:
+    """Both as plain numbers; ValueError where they cannot be a cost and a count."""
+    if not (tokens >= 0 and tokens % 1 == 0):
+        raise ValueError(f"{tokens} tokens: count them, in a whole number from 0 on")
+    if not nats >= -ROUNDING * tokens:  # false for NaN as well
+        raise ValueError(f"{nats} nats for {tokens} tokens: −Σ ln p is at least 0 and not NaN; has training diverged?")
+    return float(nats), int(tokens)
+
 
 @dataclass
 class Perplexity:
@@ -21,16 +39,31 @@ class Perplexity:
     nats: float = 0.0  # −Σ ln p, over all tokens
     tokens: int = 0
 
+    def __post_init__(self) -> None:
+        self.nats, self.tokens = checked_cost(self.nats, self.tokens)
+
     def add(self, nats: float, tokens: int) -> Perplexity:
-        """Count `tokens` more, which cost `nats` in total (a *sum*, not a mean)."""
-        self.nats += float(nats)
-        self.tokens += int(tokens)
+        """Count `tokens` more, which cost `nats` in total (a *sum*, not a mean).
+
+        Raises ValueError where nats is NaN or negative, and where tokens is no whole number from 0 on.
+        """
+        nats, tokens = checked_cost(nats, tokens)
+        self.nats += nats
+        self.tokens += tokens
         return self
 
     def add_log_probabilities(self, log_probabilities: np.ndarray, base: float = math.e) -> Perplexity:
-        """Count one token for each log-probability, in logarithms to `base`; any shape."""
-        nats = -math.log(base) * float(np.sum(log_probabilities, dtype=np.float64))
-        return self.add(nats, np.size(log_probabilities))
+        """Count one token for each log-probability, in logarithms to `base`; any shape.
+
+        Raises ValueError for NaN and for what is no logarithm of a probability: p is at most 1.
+        """
+        nats = np.negative(log_probabilities, dtype=np.float64) * log_of_base(base)
+        if not np.all(nats > -ROUNDING):  # false for NaN as well
+            at = np.unravel_index(int(np.argmin(nats)), nats.shape)
+            found = f"{np.asarray(log_probabilities)[at]:.6g} at {tuple(map(int, at))}"
+            remedy = "pass logarithms of probabilities, log_softmax(logits), and their base"
+            raise ValueError(f"{found} is not the logarithm to base {base:.6g} of a probability: {remedy}")
+        return self.add(max(float(np.sum(nats)), 0.0), nats.size)
 
     def __add__(self, other: Perplexity) -> Perplexity:
         """The figure of both texts together."""
@@ -55,13 +88,17 @@ class Perplexity:
 
     def to_base(self, base: float) -> float:
         """The perplexity by way of logarithms to `base`; the same for every base, which is claim 0.e."""
-        return base ** (self.mean / math.log(base)) if self.mean < 700 else math.inf
+        one = log_of_base(base)
+        return base ** (self.mean / one) if self.mean < 700 else math.inf
 
     def bits_per_character(self, characters: int) -> float:
         """Bits that the model spends on the text, for each of its `characters`: compares words with characters.
 
         A word model with an unknown word says less than the text does: state `unknown_share` beside the figure.
+        Raises ValueError unless there is a character.
         """
+        if not characters > 0:
+            raise ValueError(f"bits per character of {characters} characters: give the length of the text, 1 or more")
         return self.nats / math.log(2) / characters
 
 
@@ -73,7 +110,12 @@ class WordBits(NamedTuple):
 
 
 def word_bits(figure: Perplexity, text: str, unknown: int) -> WordBits:
-    """Convert a word model's figure on `text`, of whose tokens `unknown` were the unknown word."""
+    """Convert a word model's figure on `text`, of whose tokens `unknown` were the unknown word.
+
+    Raises ValueError for a figure without tokens, an empty text, and more unknown words than tokens.
+    """
+    if not 0 <= unknown <= figure.tokens or not figure.tokens:
+        raise ValueError(f"{unknown} unknown words of {figure.tokens} tokens: count both on the same text, not empty")
     return WordBits(figure.bits_per_character(len(text)), unknown / figure.tokens)
 
 
@@ -101,13 +143,16 @@ class Interval(NamedTuple):
 def interval(sample: np.ndarray, rng: np.random.Generator, confidence: float = 0.95) -> Interval:
     """The mean of a sample (N,) (one value a seed, or one hit a review) with its percentile bootstrap interval.
 
-    Raises ValueError for fewer than two values. Values that are all equal give an interval of no width.
+    Raises ValueError for fewer than two values, and for NaN or infinity among them. Values that are all equal give an
+    interval of no width.
     """
     from scipy.stats import bootstrap
 
     sample = np.asarray(sample, dtype=float)
     if sample.ndim != 1 or len(sample) < 2:
         raise ValueError(f"a bootstrap interval needs a sample (N,) of two or more values, got shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        raise ValueError(f"a bootstrap interval needs finite numbers, got {sample[~np.isfinite(sample)][0]}: drop it")
     bounds = bootstrap(
         (sample,), np.mean, confidence_level=confidence, method="percentile", n_resamples=2_000, batch=100, rng=rng
     ).confidence_interval

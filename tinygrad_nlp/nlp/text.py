@@ -139,8 +139,17 @@ class Characters:
         return self._order[place]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of these ids."""
-        return "".join(self.alphabet[i] for i in ids)
+        """The text of these ids (T,). Raises ValueError for what encode() could not give, naming its position."""
+        given = np.array(list(ids))
+        if given.size and (given.ndim != 1 or given.dtype.kind not in "iu"):
+            raise ValueError(
+                f"ids are whole numbers (T,), these are {given.dtype} {given.shape}: encode() gives such ids"
+            )
+        wrong = (given < 0) | (given >= len(self))
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise ValueError(f"id {given[at]} at position {at:,} is outside the alphabet, 0 to {len(self) - 1}")
+        return "".join(self.alphabet[i] for i in given)
 
     def nearest(self, character: str) -> str:
         """The known character nearest to an unknown one: without its accent or case, else the closest code point."""
@@ -189,8 +198,11 @@ class Words:
         return np.concatenate([np.stack([row[:-1], row[1:]], axis=1) for row in rows] or [np.empty((0, 2), np.int64)])
 
     def unknown_share(self, words: Iterable[str]) -> float:
-        """The share of these words that become UUUNKKK, 0 to 1."""
-        return float(np.mean(self.encode(words) == self.ids[UNKNOWN]))
+        """The share of these words that become UUUNKKK, 0 to 1. Raises ValueError for no words."""
+        ids = self.encode(words)
+        if not ids.size:
+            raise ValueError("the share of unknown words among no words: give a text with at least one")
+        return float(np.mean(ids == self.ids[UNKNOWN]))
 
 
 def most_frequent(tokens: Iterable[str], size: int) -> list[str]:
@@ -244,11 +256,13 @@ def streams(ids: np.ndarray, steps: int, batch: int = 1) -> Iterator[tuple[np.nd
     """Cut a text into `batch` parallel streams and yield chunks in order, so that a hidden state can be carried along.
 
     Yields inputs and targets (T, B), time-major, T ≤ `steps` (the last chunk may be shorter); targets are the inputs
-    one character on. Fewer than `batch` characters at the end are left out.
+    one character on. Fewer than `batch` characters at the end are left out. Raises ValueError for a text that does not
+    fill the streams.
 
     >>> [x.T.tolist() for x, _ in streams(np.arange(9), steps=3, batch=2)]
     [[[0, 1, 2], [4, 5, 6]], [[3], [7]]]
     """
+    _check_sizes(steps, batch)
     length = (len(ids) - 1) // batch
     if length < 1:
         raise ValueError(f"{len(ids)} characters do not fill {batch} streams: use a longer text or a smaller batch")
@@ -257,8 +271,15 @@ def streams(ids: np.ndarray, steps: int, batch: int = 1) -> Iterator[tuple[np.nd
         yield inputs[start : start + steps], targets[start : start + steps]
 
 
+def _check_sizes(steps: int, batch: int) -> None:
+    for name, value in (("steps", steps), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: use 1 or more")
+
+
 def random_chunks(ids: np.ndarray, steps: int, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets (T, B) of `batch` chunks from random places, T = `steps`, with repetition."""
+    _check_sizes(steps, batch)
     if len(ids) <= steps:
         raise ValueError(
             f"{len(ids)} characters are too few for a chunk of {steps} and its next character: use shorter chunks"

@@ -184,6 +184,12 @@ def test_ids_are_ranks_by_training_frequency_whatever_the_order():
     assert (np.diff(counts) <= 0).all()
 
 
+def test_reviews_without_a_word_are_refused():
+    content = [(f"{split}/{label}/0_5", " ") for split in ("train", "test") for label in ("neg", "pos")]
+    with pytest.raises(CorpusError, match="its 4 reviews are all empty: fetch it again"):
+        reviews.tokenise(content)
+
+
 def test_a_test_review_also_in_train_is_found():
     content = [(name[len("aclImdb/") : -len(".txt")], text) for name, text in GOOD.items()]
     train, test = reviews.tokenise([*content, ("test/pos/7_8", "a fine film. fine!")])

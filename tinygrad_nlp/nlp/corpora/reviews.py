@@ -155,7 +155,7 @@ class _Forward:
 def tokenise(reviews: Iterable[tuple[str, str]]) -> tuple[Reviews, Reviews]:
     """Training and test reviews from (name, text) in any order: sorted by name, so that the archive's order is nothing.
 
-    Raises CorpusError when either split has no reviews of one label.
+    Raises CorpusError when either split has no reviews of one label, and when no review holds a word.
     """
     first_seen: defaultdict[str, int] = defaultdict(count().__next__)  # each new word gets the next number
     rows = []
@@ -168,6 +168,9 @@ def tokenise(reviews: Iterable[tuple[str, str]]) -> tuple[Reviews, Reviews]:
     for split, part in (("train", rows[:train_rows]), ("test", rows[train_rows:])):
         if {label for _, label, *_ in part} != {"neg", "pos"}:
             raise CorpusError(f"it has {len(part):,} {split} reviews, and both labels are needed: fetch it again")
+
+    if not first_seen:
+        raise CorpusError(f"its {len(rows):,} reviews are all empty: fetch it again")
 
     words = np.array(list(first_seen), dtype=object)
     flat, offsets = bags.from_lists([row[-1] for row in rows], np.int32)
