@@ -20,7 +20,6 @@ import json
 import math
 import platform
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .files import FileError, append, clear_unfinished, locked, read_tree, refusal, say, write_text, write_tree
+from .seeing.progress import progress
 from .tree import branches
 
 FORMAT = 1
@@ -295,36 +295,3 @@ def noticing_interrupts() -> Iterator[SimpleNamespace]:
     finally:
         if ours:
             signal.signal(signal.SIGINT, default)
-
-
-def progress(name: str, done: int, n: int, quiet: bool) -> Any:
-    """A bar of tqdm on a terminal, a line now and then where tqdm is not installed; nothing where nobody looks."""
-    if quiet or not sys.stderr.isatty():
-        return Lines(name, done, n, seconds=math.inf)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return Lines(name, done, n, seconds=5.0)
-    return tqdm(desc=name, initial=done, total=n, dynamic_ncols=True)
-
-
-class Lines:
-    """Progress as plain lines, one in so many seconds, with the methods of a tqdm bar."""
-
-    def __init__(self, name: str, done: int, n: int, seconds: float) -> None:
-        self.name, self.done, self.n, self.seconds = name, done, n, seconds
-        self.values: dict[str, Any] = {}
-        self.said = time.monotonic()
-
-    def update(self) -> None:
-        self.done += 1
-        if time.monotonic() - self.said >= self.seconds:
-            self.said = time.monotonic()
-            values = "".join(f"  {key} {value:.4g}" for key, value in self.values.items() if isinstance(value, float))
-            say(f"{self.name} {self.done:,}/{self.n:,}{values}")
-
-    def set_postfix(self, values: dict[str, Any], refresh: bool) -> None:
-        self.values = values
-
-    def close(self) -> None:
-        pass

@@ -85,3 +85,16 @@ function look() {
   const requests = performance.getEntriesByType("resource").length
   return { wide, inner: innerWidth, requests, ground: light(style.backgroundColor), ink: light(style.color) }
 }
+
+function notebookOutputs() {                       // a page of outputs, in which the frames are the pages of explain()
+  const probes = ["h1", "td", "button"].map(query => getComputedStyle(document.querySelector(query)).color)
+  const frames = [...document.querySelectorAll("iframe")].map(frame => {
+    const inner = frame.contentWindow, page = frame.contentDocument, count = () => page.getElementById("count").textContent
+    const first = count()
+    page.getElementById("at").value = 6
+    page.getElementById("at").dispatchEvent(new inner.Event("input"))
+    const wide = page.documentElement.scrollWidth - inner.innerWidth
+    return { nodes: page.querySelectorAll(".node").length, wide, counts: [first, count()] }
+  })
+  return { probes, frames, pictures: [...document.querySelectorAll("img")].map(i => [i.naturalWidth, i.naturalHeight]) }
+}

@@ -20,10 +20,12 @@ OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"  # for the browser's own erran
 ASK = Path(__file__).with_name("ask.js").read_text(encoding="utf-8")
 END = """<script>
 {ask}
-const out = document.createElement("pre")
-out.id = "answer"
-out.textContent = JSON.stringify({script})
-parent.document.body.append(out)
+addEventListener("load", () => {{
+  const out = document.createElement("pre")
+  out.id = "answer"
+  out.textContent = JSON.stringify({script})
+  parent.document.body.append(out)
+}})
 </script></html>"""
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from . import notebook
+
 
 def getitem(x: Any, index: Any) -> Any:
     """x[index], as a function that can have a row."""
@@ -72,7 +74,7 @@ def no_history(self: Any, *_: Any, **__: Any) -> Any:
     raise TypeError(f"{what}: {values}; to differentiate, np.stack a list, and np.stack or np.where for h[t] = …")
 
 
-class NumPyInterface:
+class NumPyInterface(notebook.Shown):
     """The array side of Tensor. The engine supplies `_data`, the two ways in (_call for rows with a derivative and
     _dispatch for any function), and _writable, the one door to a leaf's values."""
 
@@ -202,6 +204,10 @@ class NumPyInterface:
     def __repr__(self) -> str:
         made = "" if self.fn is None else f", made by {name(self.fn)}"
         return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{made})"
+
+    def _repr_html_(self) -> str:
+        made = "a leaf" if self.fn is None else f"made by {name(self.fn)}"
+        return notebook.block(notebook.line(f"Tensor {self.shape} {self.dtype}, {made}"), notebook.numbers(self._data))
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self._data.size == 1 else format(str(self), spec)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import notebook
 from ..engine import Tensor, gradients
 from ..nn import frozen
 from ..tree import map_leaves, named_leaves
@@ -20,7 +21,7 @@ SHADES = "·░▒▓█"  # each ten times the one before; the last is for the 
 SCREEN = 32  # rows and columns of the text, at most
 
 
-class TimeMap:
+class TimeMap(notebook.Shown):
     """What time_map() returns: print it, .plot() it, or take .array (T, T), row t and column s, 0 for s > t."""
 
     def __init__(self, array: np.ndarray) -> None:
@@ -55,6 +56,17 @@ class TimeMap:
         return "\n".join([*lines, f"down: t, right: s{f', every {step}' if step > 1 else ''}; █ largest, a tenth, … ·"])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        top, n = self.array.max() or 1.0, len(self.array)
+        with np.errstate(divide="ignore"):
+            strength = np.clip(1 + np.log10(self.array / top) / len(SHADES), 0, 1)  # a shade less for each tenth
+        pixels = np.full((n, n, 4), (*notebook.PLUS, 0), np.uint8)
+        pixels[..., 3] = 255 * strength
+        about = f"a map of ‖∂L_t/∂h_s‖, {n} by {n}: down the loss at t, right the state at s"
+        heads = [notebook.line(text) for text in str(self).split("\n")[:2]]
+        legend = "down: t, right: s; full colour is the largest, paler by a fifth for each tenth of it"
+        return notebook.block(*heads, notebook.picture(pixels, about, max(160, min(480, 8 * n))), notebook.line(legend))
 
     def plot(self, ax: Any = None) -> Any:
         """A heat map of log₁₀ ‖∂L_t/∂h_s‖ on Matplotlib axes, which are returned; new ones unless given."""

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from ..core.notebook import Shown, framed
 from ..engine import Tensor
 from ..tree import named_leaves
 from .events import BackwardPass, backward_pass
 from .mermaid import flowchart
-from .page import page
+from .page import heading, page
 from .text import text
 
 
-class Explanation(BackwardPass):
+class Explanation(BackwardPass, Shown):
     """What explain() returns: print it, or take .mermaid() or .html(path).
 
     `steps` are the calls, newest first, and `gradients` what they add up to, {leaf: gradient}.
@@ -29,6 +30,9 @@ class Explanation(BackwardPass):
         return text(self)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return framed(page(self), f"Backpropagation through {heading(self)}")
 
     def text(self, everything: bool = False) -> str:
         """A line for each call and for each share. Loops are shown once and it fits a screen, unless everything."""
@@ -72,12 +76,14 @@ def explain(y: Tensor, names: dict[str, Any] | None = None, g: Any = None) -> Ex
 
 
 def variables(scope: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The Tensors and arrays among variables, in Modules to any depth, in lists, tuples and dicts one level down."""
-    for name, value in scope.items():
-        if name.startswith("_") or isinstance(value, type):
-            continue
-        if isinstance(value, (Tensor, np.ndarray)) or hasattr(value, "named_parameters"):
-            yield from named_leaves(value, name)
-        elif isinstance(value, (list, tuple, dict)):
+    """The Tensors and arrays among variables, then those in Modules to any depth, then in lists, tuples and dicts one
+    level down."""
+    seen = {key: value for key, value in scope.items() if not key.startswith("_") and not isinstance(value, type)}
+    yield from ((key, value) for key, value in seen.items() if isinstance(value, (Tensor, np.ndarray)))
+    for key, value in seen.items():
+        if hasattr(value, "named_parameters"):
+            yield from named_leaves(value, key)
+    for key, value in seen.items():
+        if isinstance(value, (list, tuple, dict)):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            yield from ((f"{name}[{key!r}]", part) for key, part in pairs if isinstance(part, (Tensor, np.ndarray)))
+            yield from ((f"{key}[{k!r}]", part) for k, part in pairs if isinstance(part, (Tensor, np.ndarray)))

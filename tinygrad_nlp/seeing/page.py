@@ -148,8 +148,8 @@ def picture(a: Any, few: int, cells: tuple[int, int]) -> dict[str, Any]:
         about["shape"] += f", {len(a.rows)} rows not 0"
         a = a.values
     a = np.asarray(a)
-    rows = a.reshape(-1, a.shape[-1]) if a.ndim else a.reshape(1, 1)
-    if rows.size <= few and rows.shape[-1] <= COLUMNS:
+    rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) if a.ndim else a.reshape(1, 1)
+    if not rows.size or (rows.size <= few and rows.shape[-1] <= COLUMNS):
         return {**about, "rows": [numbers(row) for row in rows.tolist()]}
     rows = coarse(rows.astype(float), cells)
     most = float(np.max(np.abs(rows), where=np.isfinite(rows), initial=0))

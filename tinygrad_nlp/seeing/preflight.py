@@ -16,6 +16,7 @@ import numpy as np
 import scipy.special
 
 from .. import engine
+from ..core import notebook
 from ..core.interface import name
 from ..core.sparse import RowSparse
 from ..engine import Tensor, gradients
@@ -30,15 +31,15 @@ Loss = Callable[[Any, Any], Any]
 LIMITS: dict[Any, tuple[int, int]] = {np.tanh: (-1, 1), rnn: (-1, 1), sigmoid: (0, 1), scipy.special.expit: (0, 1)}
 
 
-def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: int = 0, steps: int = 100) -> list[str]:
-    """What is suspicious before training: a list of sentences, each with its remedy, empty if all is well.
+def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: int = 0, steps: int = 100) -> Findings:
+    """What is suspicious before training: a list of sentences, each with its remedy, empty if all is well. Print it.
 
     loss(model, batch) is one number; with frozen(model) it takes arrays only. If the batch is a tuple of arrays, its
     examples lie along `axis` of each. `steps` is how long Adam may try to overfit the batch. Nothing is changed.
     """
     try:
         made, value = traced(copy.deepcopy(model), batch, loss)
-        return [
+        found = [
             *start(made),
             *below_zero(made, number(value)),
             *probabilities(made),
@@ -50,8 +51,22 @@ def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: i
             *mixed_examples(model, batch, loss, axis),
             *cannot_overfit(model, batch, loss, steps),
         ]
+        return Findings(found)
     except FloatingPointError as error:  # raised by the watch() inside: it says where and what to do
-        return [str(error)]
+        return Findings([str(error)])
+
+
+class Findings(list[str], notebook.Shown):
+    """What preflight() returns: a list of sentences, printed as one."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"• {what}" for what in self) or "preflight: nothing suspicious"
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return notebook.block(notebook.line(str(self), notebook.GOOD))
+        head = f"preflight: {len(self)} finding{'s' * (len(self) > 1)}"
+        return notebook.block(notebook.line(head), *(notebook.line(what, notebook.BAD) for what in self))
 
 
 class Trace(Watch):

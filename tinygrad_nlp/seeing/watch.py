@@ -9,9 +9,11 @@ It plugs into the engine's observer, so it costs nothing when off.
 
 from __future__ import annotations
 
+import linecache
 import math
 import os
 import sys
+import traceback
 import warnings
 import weakref
 import zlib
@@ -23,6 +25,7 @@ import numpy as np
 
 from .. import engine
 from ..calculus.rows import values
+from ..core import notebook
 from ..core.interface import name
 from ..core.sparse import Patches, RowSparse
 from ..engine import Tensor
@@ -50,6 +53,36 @@ BACKWARD = (
 ELEMENTWISE = (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum)
 
 
+class NotFinite(FloatingPointError, notebook.Shown):
+    """What watch() raises: `what` happened in which call, `where` (file, line), the `ranges` of its arguments, and a
+    `remedy`."""
+
+    def __init__(self, what: str, where: tuple[str, int] | None, ranges: str, remedy: str) -> None:
+        super().__init__(what, where, ranges, remedy)
+        self.what, self.where, self.ranges, self.remedy = what, where, ranges, remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.ranges}: {self.remedy}"
+
+    def parts(self) -> list[str]:
+        """What is said, piece by piece, with the user's line of code where it can be read."""
+        code = linecache.getline(*self.where).strip() if self.where else ""
+        return [self.what, *([f"→ {code}"] if code else []), self.ranges, f"remedy: {self.remedy}"]
+
+    def _repr_html_(self) -> str:
+        first, *others = self.parts()
+        return notebook.block(notebook.line(first, notebook.BAD), *map(notebook.line, others))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints where nobody catches it: the user's own frames, then the message piece by piece."""
+        foreign = (HERE, os.sep + "IPython" + os.sep, os.sep + "ipykernel" + os.sep)
+        frames = [
+            f for f in traceback.extract_tb(self.__traceback__) if not any(part in f.filename for part in foreign)
+        ]
+        first, *others = self.parts()
+        return [*traceback.format_list(frames), f"{type(self).__name__}: {first}", *(f"    {part}" for part in others)]
+
+
 class Note(weakref.ref[Tensor]):
     """Where a Tensor was made, and checksums of the constants that its call read; it goes with the Tensor."""
 
@@ -75,7 +108,8 @@ def source(t: Tensor) -> str:
 
 @contextmanager
 def watch() -> Iterator[None]:
-    """Raise FloatingPointError at the first call of this block, forward or backward, that makes a NaN or an infinity.
+    """Raise NotFinite, a FloatingPointError, at the first call of this block that makes a NaN or an infinity, forward
+    or backward.
 
     The message names the call, your file and line, the range of each argument and the usual remedy. Infinities that you
     put in yourself, such as a mask of -inf, may pass; a NaN never does. A constant (ids, labels, masks, data) that has
@@ -85,7 +119,7 @@ def watch() -> Iterator[None]:
     >>> with watch():
     ...     p = np.log(Tensor([1.0, 0.0]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    FloatingPointError: `log` at ... made -inf: argument 0 (2,) in [0, 1]: log is -inf at 0 and NaN below: keep ...
+    tinygrad_nlp.seeing.watch.NotFinite: `log` at ... made -inf: argument 0 (2,) in [0, 1]: log is -inf at 0 ...
     """
     before, engine.observer = engine.observer, Watch()
     try:
@@ -118,8 +152,8 @@ class Watch:
             check_constants(t)
         if type(share) is not Patches and not finite(share) and finite(g):
             i = next(i for i, b in enumerate(t.args) if b is a)
-            what = f"the gradient of argument {i} of {place(t)} became {worst(share)} in backward: {ranges(t)}"
-            raise FloatingPointError(f"{what}: {BACKWARD if np.isfinite(t.data).all() else GREW}")
+            what = f"the gradient of argument {i} of {place(t)} became {worst(share)} in backward"
+            raise not_finite(t, what, BACKWARD if np.isfinite(t.data).all() else GREW)
 
 
 def finite(a: Any) -> bool:
@@ -157,12 +191,18 @@ def check_result(t: Tensor) -> None:
     nan = bool(np.isnan(t.data).any())
     if nan and (bad := [i for i, a in enumerate(given) if np.isnan(a).any()]):
         remedy = "it was there before the first call: look at the data and the initial weights"
-        raise FloatingPointError(f"{place(t)} was given NaN in argument {bad[0]}: {ranges(t)}: {remedy}")
+        raise not_finite(t, f"{place(t)} was given NaN in argument {bad[0]}", remedy)
     if nan or all(np.isfinite(a).all() for a in given):
         remedy = REMEDIES.get(name(t.fn), GREW)
         if nan and not all(np.isfinite(a).all() for a in given):
             remedy = "inf - inf, 0 * inf and inf / inf are NaN: for a mask of yours, use a large finite number"
-        raise FloatingPointError(f"{place(t)} made {worst(t.data)}: {ranges(t)}: {remedy}")
+        raise not_finite(t, f"{place(t)} made {worst(t.data)}", remedy)
+
+
+def not_finite(t: Tensor, what: str, remedy: str) -> NotFinite:
+    """The error about the call that made t."""
+    note = notes.get(t.birth)
+    return NotFinite(what, None if note is None else (note.file, note.line), ranges(t), remedy)
 
 
 def accidental_broadcast(t: Tensor) -> str:
