@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 
 import tinygrad_nlp as tg
-from tests.battery.cases_more import CASES
 from tests.battery.checks import close, dense, numbers
 from tests.battery.drawing import SEEDS, Call, Case
+from tests.battery.every_case import CASES
 from tinygrad_nlp import RowSparse, Tensor, embedding, embedding_bag, gradients, softmax_cross_entropy
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE, writable

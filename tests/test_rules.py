@@ -11,9 +11,9 @@ import scipy.special as special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.battery.cases_more import CASES
 from tests.battery.checks import dense
 from tests.battery.drawing import SEEDS, Case
+from tests.battery.every_case import CASES
 from tinygrad_nlp import Tensor, gradients, log_softmax, logsumexp, relu, sigmoid, softmax
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.rules import KINKS

@@ -30,9 +30,11 @@ Rooms behind them:
 """
 
 from . import nlp, nn, optim, run
-from .calculus import composites, products
+from .calculus import lengths, products, reductions, shapes, statistics, steps  # noqa: F401 (they fill the table)
+from .calculus.linear_algebra import expm, solve_triangular
 from .calculus.listing import table
 from .calculus.rows import composite, flat, op, rule
+from .calculus.special import polygamma
 from .checking.check import check_fused, gradcheck
 from .checking.taylor import taylor_test
 from .core.sparse import RowSparse
@@ -53,10 +55,10 @@ __all__ = [
     "check_fused",
     "checkpoint",
     "composite",
-    "composites",
     "embedding",
     "embedding_bag",
     "explain",
+    "expm",
     "flat",
     "grad",
     "gradcheck",
@@ -73,8 +75,8 @@ __all__ = [
     "nn",
     "op",
     "optim",
+    "polygamma",
     "preflight",
-    "products",
     "relu",
     "rnn",
     "rule",
@@ -82,6 +84,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "softmax_cross_entropy",
+    "solve_triangular",
     "table",
     "taylor_test",
     "time_map",

@@ -7,6 +7,7 @@ are NumPy, so they work on Tensors too; that is all there is to second order.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,10 @@ import scipy.special as special
 from .calculus.rows import op, rule
 from .core.interface import astype, getitem
 from .core.sparse import Patches, scatter_values
-from .engine import Tensor
+from .engine import Tensor, gradients
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 # Sums pass g on; products swap their factors; xⁿ brings down its exponent.
-
-
-def ratio(a: Any, b: Any) -> Any:
-    """a / b, and 0 where b is 0: the convention at the tip of a cone."""
-    return np.where(b == 0, 0, a) / np.where(b == 0, 1, b)
 
 
 rule(np.positive, lambda g, y, x: g)
@@ -42,12 +38,18 @@ rule(np.reciprocal, lambda g, y, x: -g * y * y)
 rule(np.square, lambda g, y, x: g * 2 * x)
 rule(np.sqrt, lambda g, y, x: g / (2 * y))
 rule(np.cbrt, lambda g, y, x: g / (3 * y * y))
-rule(np.hypot, lambda g, y, a, b: g * ratio(a, y), lambda g, y, a, b: g * ratio(b, y))
 
 # --- Exponentials and logarithms --------------------------------------------------------------------------------------
 # eˣ is its own derivative; a logarithm's is 1/x, over the logarithm of its base.
 
 LN2, LN10 = float(np.log(2)), float(np.log(10))
+
+
+def weight(a: Any, b: Any) -> Any:
+    """eᵃ / (eᵃ + eᵇ), and 0 where both are 0."""
+    return special.expit(a - np.where((a == b) & np.isinf(a), 0, b))
+
+
 rule(np.exp, lambda g, y, x: g * y)
 rule(np.exp2, lambda g, y, x: g * y * LN2)
 rule(np.expm1, lambda g, y, x: g * (y + 1))
@@ -55,7 +57,7 @@ rule(np.log, lambda g, y, x: g / x)
 rule(np.log2, lambda g, y, x: g / (x * LN2))
 rule(np.log10, lambda g, y, x: g / (x * LN10))
 rule(np.log1p, lambda g, y, x: g / (1 + x))
-rule(np.logaddexp, lambda g, y, a, b: g * special.expit(a - b), lambda g, y, a, b: g * special.expit(b - a))
+rule(np.logaddexp, lambda g, y, a, b: g * weight(a, b), lambda g, y, a, b: g * weight(b, a))
 
 # --- Circular and hyperbolic functions --------------------------------------------------------------------------------
 # Written in y where that saves work: tan′ = 1 + tan², tanh′ = 1 − tanh².
@@ -66,12 +68,16 @@ rule(np.tan, lambda g, y, x: g * (1 + y * y))
 rule(np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
 rule(np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
 rule(np.arctan, lambda g, y, x: g / (1 + x * x))
-rule(np.arctan2, lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b))
+rule(
+    np.arctan2,
+    lambda g, y, a, b: g * (b / np.hypot(a, b)) / np.hypot(a, b),
+    lambda g, y, a, b: -g * (a / np.hypot(a, b)) / np.hypot(a, b),
+)
 rule(np.sinh, lambda g, y, x: g * np.cosh(x))
 rule(np.cosh, lambda g, y, x: g * np.sinh(x))
 rule(np.tanh, lambda g, y, x: g * (1 - y * y))
-rule(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1))
-rule(np.arccosh, lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)))
+rule(np.arcsinh, lambda g, y, x: g / np.hypot(x, 1))
+rule(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 rule(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
 rule(np.deg2rad, lambda g, y, x: g * np.pi / 180)
 rule(np.radians, lambda g, y, x: g * np.pi / 180)
@@ -79,26 +85,20 @@ rule(np.rad2deg, lambda g, y, x: g * 180 / np.pi)
 rule(np.degrees, lambda g, y, x: g * 180 / np.pi)
 
 # --- Special functions ------------------------------------------------------------------------------------------------
-# The logistic function σ has σ′ = σ(1 − σ); ζ(s, x) is Hurwitz's zeta, and ζ(2, x) the derivative of digamma for x > 0.
+# The logistic function σ has σ′ = σ(1 − σ); more in calculus/special.py.
 
 
-def d_zeta(g: Any, y: Any, s: float, q: Any) -> Any:
-    return -g * s * zeta(s + 1, q)
+def off_zero(a: Any, b: Any) -> Any:
+    """b, and 1 where a and b are 0: x log x has the limit 0, and so its derivatives are 0."""
+    return np.where((a == 0) & (b == 0), 1, b)
 
 
-@op(None, d_zeta)
-def zeta(s: float, q: Any) -> Any:
-    return special.zeta(s, q)
-
-
-rule(special.expit, lambda g, y, x: g * y * (1 - y))
+rule(special.expit, lambda g, y, x: g * y * special.expit(-x))
 rule(special.logit, lambda g, y, x: g / (x * (1 - x)))
 rule(special.log_expit, lambda g, y, x: g * special.expit(-x))
 rule(special.erf, lambda g, y, x: g * 2 / np.sqrt(np.pi) * np.exp(-x * x))
 rule(special.erfc, lambda g, y, x: -g * 2 / np.sqrt(np.pi) * np.exp(-x * x))
-rule(special.gammaln, lambda g, y, x: g * special.digamma(x))
-rule(special.digamma, lambda g, y, x: g * zeta(2, x))
-rule(special.xlogy, lambda g, y, a, b: g * np.log(b), lambda g, y, a, b: g * a / b)
+rule(special.xlogy, lambda g, y, a, b: g * np.log(off_zero(a, b)), lambda g, y, a, b: g * a / off_zero(a, b))
 
 # --- Kinks: the derivative picks a side -------------------------------------------------------------------------------
 # |x| and relu have derivative 0 at 0, and ties share g equally; KINKS at the end of this file states it exactly.
@@ -109,8 +109,29 @@ def winner(a: Any, b: Any, y: Any) -> Any:
     return np.where(a == b, 0.5, a == y)
 
 
-rule(np.absolute, lambda g, y, x: g * np.sign(x))
-rule(np.fabs, lambda g, y, x: g * np.sign(x))
+def ratio(a: Any, b: Any) -> Any:
+    """a / b, and 0 where b is 0: the convention at the tip of a cone."""
+    return np.where(b == 0, 0, a) / np.where(b == 0, 1, b)
+
+
+def cone(g: Any, y: Any, x: Any, slope: Any, lay: Any = lambda a: a) -> Any:
+    """The gradient of a length y, g times its slope ∂y/∂x, which is 0 at y = 0. To second order g may vanish there too,
+    as in norm(x)²: then g / y, the curvature, has the limit ∂g/∂y. Without a limit it is NaN."""
+    if type(g) is Tensor and not np.all(y):
+        (rate,) = gradients(np.sum(g), [y], create_graph=True)
+        return lay(g) * slope + lay(np.where(y != 0, 0, np.where(g == 0, rate, no_limit(g)))) * x
+    return lay(g) * slope
+
+
+@op(lambda g, y, x: np.where(g == 0, 0, np.nan))
+def no_limit(x: Any) -> Any:
+    """0, which cannot be differentiated."""
+    return np.zeros_like(x)
+
+
+rule(np.absolute, lambda g, y, x: cone(g, y, x, np.sign(x)))
+rule(np.fabs, lambda g, y, x: cone(g, y, x, np.sign(x)))
+rule(np.hypot, lambda g, y, a, b: cone(g, y, a, ratio(a, y)), lambda g, y, a, b: cone(g, y, b, ratio(b, y)))
 rule(np.maximum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
 rule(np.minimum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
 rule(np.fmax, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
@@ -138,12 +159,6 @@ rule(np.min, extreme)
 rule(np.amax, extreme)
 rule(np.amin, extreme)
 rule(np.cumsum, lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), x.shape))
-
-
-@op(lambda g, y, x, axis=None, *, keepdims=False: x * spread(ratio(g, y), x, axis, keepdims))
-def length(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """Euclidean length along axes, √Σx²; its gradient at 0 is 0."""
-    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
 
 
 # --- Shapes -----------------------------------------------------------------------------------------------------------
@@ -176,9 +191,11 @@ def zero_pad(x: Any, width: Any) -> Any:
     return np.pad(x, width)
 
 
-def one_part(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
-    start = sum(a.shape[axis] for a in arrays[:i])
-    return np.moveaxis(np.moveaxis(g, axis, 0)[start : start + arrays[i].shape[axis]], 0, axis)
+def parts(g: Any, y: Any, *arrays: Any, axis: int) -> tuple[Any, ...]:
+    """What each array gets of g: in all of one pass over the arrays."""
+    before: tuple[Any, ...] = (slice(None),) * (axis % g.ndim)
+    ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
+    return tuple(g[(*before, slice(end - a.shape[axis], end))] for a, end in zip(arrays, ends, strict=True))
 
 
 def join(*arrays: Any, axis: int) -> Any:
@@ -186,7 +203,7 @@ def join(*arrays: Any, axis: int) -> Any:
     return np.concatenate(arrays, axis)
 
 
-rule(join, each=one_part)
+rule(join, joint=parts)
 
 
 # --- Indexing ---------------------------------------------------------------------------------------------------------
@@ -246,41 +263,6 @@ def one_operand(i: int, g: Any, y: Any, spec: str, *arrays: Any) -> Any:
 
 rule(contract, each=one_operand)
 
-# --- Linear algebra ---------------------------------------------------------------------------------------------------
-# From d(A⁻¹) = −A⁻¹ dA A⁻¹ and d(log det A) = tr(A⁻¹ dA); stacks of matrices throughout.
-
-inv, solve = np.linalg.inv, np.linalg.solve
-
-
-def d_solve_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """A⁻ᵀ g; a 1-D b is one column, also against a stack of matrices."""
-    return solve(mT(a), g[..., None])[..., 0] if np.ndim(b) == 1 else solve(mT(a), g)
-
-
-def d_solve_matrix(g: Any, y: Any, a: Any, b: Any) -> Any:
-    x = d_solve_right(g, y, a, b)
-    return -x[..., None] * y[..., None, :] if np.ndim(b) == 1 else -x @ mT(y)
-
-
-def d_cholesky(g: Any, y: Any, a: Any) -> Any:
-    """Murray 2016, "Differentiation of the Cholesky decomposition": S = L⁻ᵀ Φ(LᵀG) L⁻¹, where Φ takes the lower
-    triangle and half the diagonal. NumPy reads only the lower triangle of A, so that is where the gradient is."""
-    half = np.tril(mT(y) @ g) * (1 - 0.5 * np.eye(y.shape[-1]))
-    s = mT(inv(y)) @ half @ inv(y)
-    return np.tril(s + mT(s)) * (1 - 0.5 * np.eye(y.shape[-1]))
-
-
-@op(lambda g, y, x: g[..., None, None] * mT(inv(x)))
-def logabsdet(x: Any) -> Any:
-    """log |det x| of a stack of matrices: the second half of np.linalg.slogdet."""
-    return np.linalg.slogdet(x)[1]
-
-
-rule(np.linalg.inv, lambda g, y, x: -mT(y) @ g @ mT(y))
-rule(np.linalg.det, lambda g, y, x: (g * y)[..., None, None] * mT(inv(x)))
-rule(np.linalg.solve, d_solve_matrix, d_solve_right)
-rule(np.linalg.cholesky, d_cholesky)
-
 # --- Ours: what networks are made of ----------------------------------------------------------------------------------
 # They take arrays or Tensors, over the last axis unless told otherwise.
 
@@ -291,7 +273,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-@op(lambda g, y, x: g * y * (1 - y))
+@op(lambda g, y, x: g * y * sigmoid(-x))
 def sigmoid(x: Any) -> Any:
     """The logistic function 1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, below −88 (float32) or −709. For its logarithm:
     scipy.special.log_expit."""
@@ -318,6 +300,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 def d_logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
+    y = np.where(y == -np.inf, 0, y)  # of nothing but −∞: no entry has a share
     return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
 
 
@@ -347,5 +330,8 @@ KINKS: list[tuple[Any, tuple[Any, ...], tuple[Any, ...]]] = [
     (np.min, ([1.0, 1.0, 1.0, 3.0],), ([1 / 3, 1 / 3, 1 / 3, 0.0],)),
     (np.linalg.norm, ([0.0, 0.0],), ([0.0, 0.0],)),
     (np.hypot, (0.0, 0.0), (0.0, 0.0)),
+    (special.xlogy, (0.0, 0.0), (0.0, 0.0)),
+    (np.logaddexp, (-np.inf, -np.inf), (0.0, 0.0)),
+    (logsumexp, ([-np.inf, -np.inf],), ([0.0, 0.0],)),
     (np.std, ([5.0, 5.0],), ([0.0, 0.0],)),
 ]

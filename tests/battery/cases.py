@@ -15,6 +15,7 @@ import scipy.special as special
 
 from tests.battery.drawing import DISTINCT, Case, Draw, is_tensor
 from tinygrad_nlp import log_softmax, logsumexp, relu, rules, sigmoid, softmax
+from tinygrad_nlp.calculus import lengths
 from tinygrad_nlp.core.interface import astype, getitem
 from tinygrad_nlp.engine import call
 from tinygrad_nlp.strategies import laid_out
@@ -141,16 +142,7 @@ unary(special.logit, 0.1, 0.9, twin=lambda p: np.log(p / (1 - p)))
 unary(special.log_expit, -4, 4, twin=lambda x: -np.log(1 + np.exp(-x)))
 unary(special.erf)
 unary(special.erfc)
-unary(special.gammaln, 0.3, 4, twin=special.loggamma)
-unary(special.digamma, 0.3, 4)
 binary(special.xlogy, (-2, 2, 0), (0.3, 2, 0), lambda a, b: a * np.log(b), same=False)
-
-
-@case(rules.zeta, twin=False)
-def zeta(d: Draw) -> tuple[Any, ...]:
-    s = d.pick(2, 3, 2.5)
-    return lambda fn, x: fn(s, x), d.array(d.shape(), 0.5, 3)
-
 
 # --- Kinks ------------------------------------------------------------------------------------------------------------
 
@@ -198,7 +190,7 @@ reduction(np.cumsum, several=False, keepdims=False)
 reduction(logsumexp, min_side=1)
 
 
-@case(rules.length)
+@case(lengths.length)
 def length(d: Draw) -> tuple[Any, ...]:
     x = d.array(d.shape(min_side=1), away=0.3)
     chosen = keywords(d, x.ndim)
@@ -425,37 +417,6 @@ def matrices(d: Draw, batch: tuple[int, ...] | None = None, n: int | None = None
     batch = d.shape(max_dims=2, max_side=2) if batch is None else batch
     a = 2.5 * np.eye(n) * d.pick(1, -1) + d.rng.uniform(-0.6, 0.6, (*batch, n, n))
     return laid_out(a, d.rng.choice(DISTINCT))
-
-
-def cholesky_twin(a: Any) -> Any:
-    """Column by column, from the lower triangle only."""
-    y = np.zeros_like(a)
-    for j in range(a.shape[-1]):
-        y[..., j, j] = np.sqrt(a[..., j, j] - np.sum(y[..., j, :j] ** 2, -1))
-        for i in range(j + 1, a.shape[-1]):
-            y[..., i, j] = (a[..., i, j] - np.sum(y[..., i, :j] * y[..., j, :j], -1)) / y[..., j, j]
-    return y
-
-
-case(np.linalg.inv)(lambda d: (lambda fn, x: fn(x), matrices(d)))
-case(np.linalg.det)(lambda d: (lambda fn, x: fn(x), matrices(d)))
-case(np.linalg.cholesky, twin=cholesky_twin)(lambda d: (lambda fn, x: fn(x), abs_diagonal(matrices(d))))
-case(rules.logabsdet, twin=lambda x: np.log(signed(np.linalg.det(x))))(lambda d: (lambda fn, x: fn(x), matrices(d)))
-
-
-def abs_diagonal(a: np.ndarray) -> np.ndarray:
-    return np.where(np.eye(a.shape[-1], dtype=bool), abs(a), a)
-
-
-@case(np.linalg.solve)
-def solve(d: Draw) -> tuple[Any, ...]:
-    left, right = d.broadcastable(2)
-    n = d.integer(1, 3)
-    a, b = matrices(d, left[-1:], n), d.array(d.pick((n,), (*right[-1:], n, 2), (n, 0)))
-    kind = d.pick("both", "left", "right")
-    if kind == "left":
-        return lambda fn, a: fn(a, b), a
-    return (lambda fn, b: fn(a, b), b) if kind == "right" else (lambda fn, a, b: fn(a, b), a, b)
 
 
 # --- Ours -------------------------------------------------------------------------------------------------------------

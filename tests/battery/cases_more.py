@@ -1,4 +1,4 @@
-"""Cases of the composites and of the ops differentiated by hand, and how to call the flat functions."""
+"""Cases of the composites that networks use, and of the ops differentiated by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nlp as tg
-from tests.battery.cases import CASES, case, keywords, matrices, reduction, signed
+from tests.battery.cases import case, keywords, reduction
 from tests.battery.drawing import Draw
 from tinygrad_nlp.recurrent import lstm_states
 
@@ -56,35 +56,6 @@ def cumprod_with_zeros(d: Draw) -> tuple[Any, ...]:
     x = np.where(d.integers(0, 3, x.shape) == 0, 0.0, x)
     axis = d.integer(-x.ndim, x.ndim - 1)
     return lambda fn, x: fn(x, axis), x
-
-
-def norm_twin(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    size = signed(x)
-    if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(size, axis, keepdims=keepdims)
-    p = 2 if ord in (None, "fro") else ord
-    return np.sum(size**p, axis, keepdims=keepdims) ** (1 / p)
-
-
-@case(np.linalg.norm, twin=norm_twin)
-def norm(d: Draw) -> tuple[Any, ...]:
-    x = d.distinct(d.shape(min_dims=1, min_side=1))
-    if d.integer(0, 1):
-        chosen = d.pick({}, {"axis": -1}, {"axis": None}, {"ord": None, "keepdims": True})
-        chosen |= {"axis": (0, 1), "ord": d.pick(None, "fro")} if x.ndim > 1 and d.integer(0, 1) else {}
-    else:
-        chosen = {
-            "ord": d.pick(1, 2, 3, 0.5, -1, np.inf, -np.inf),
-            "axis": d.integer(-x.ndim, x.ndim - 1),
-            "keepdims": d.pick(True, False),
-        }
-    return lambda fn, x: fn(x, **chosen), x
-
-
-@case(np.linalg.norm, twin=norm_twin, label="a vector, a matrix")
-def norm_of_all(d: Draw) -> tuple[Any, ...]:
-    x, ord = d.pick((d.distinct((4,)), d.pick(1, 2, 3, np.inf, None)), (d.distinct((2, 3)), d.pick("fro", None)))
-    return lambda fn, x: fn(x, ord), x
 
 
 @case(
@@ -395,11 +366,6 @@ case(np.einsum, label="axes of size 1")(
 )
 
 
-@case(np.linalg.slogdet, twin=lambda x: (None, np.log(signed(np.linalg.det(x)))))
-def slogdet(d: Draw) -> tuple[Any, ...]:
-    return lambda fn, x: fn(x)[1], matrices(d)
-
-
 # --- Ops differentiated by hand ---------------------------------------------------------------------------------------
 
 
@@ -460,21 +426,3 @@ def cell(row: Any, gates: int, states: int) -> None:
 cell(tg.rnn, 1, 1)
 cell(tg.gru, 3, 1)
 cell(lstm_states, 4, 2)
-
-# --- Flat functions: name of NumPy's function -> the arguments to call it on ------------------------------------------
-
-ONE = (
-    *(np.logical_not, np.any, np.all, np.isnan, np.isinf, np.isfinite, np.sign, np.signbit),
-    *(np.floor, np.ceil, np.trunc, np.rint, np.round, np.argmax, np.argmin, np.argsort, np.nonzero, np.flatnonzero),
-    *(np.argwhere, np.count_nonzero, np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like),
-    np.array2string,
-)
-TWO = (
-    *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isclose, np.allclose),
-    *(np.array_equal, np.logical_and, np.logical_or, np.logical_xor, np.floor_divide, np.result_type),
-)
-FLAT: dict[Any, Any] = {fn: lambda d: [d.array(d.shape(min_dims=1, min_side=1))] for fn in ONE}
-FLAT |= {fn: lambda d: [d.array(s, away=0.3) for s in d.broadcastable(2)] for fn in TWO}
-FLAT[np.searchsorted] = lambda d: [np.sort(d.array((4,))), d.array((3,))]
-
-COVERED = {c.row for c in CASES} | set(FLAT)

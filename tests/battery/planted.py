@@ -14,16 +14,12 @@ import numpy as np
 import scipy.special as special
 
 import tinygrad_nlp as tg
-from tinygrad_nlp import engine, fused, recurrent, rules
-from tinygrad_nlp.calculus import rows
+from tinygrad_nlp import engine, fused, polygamma, recurrent, rules
+from tinygrad_nlp.calculus import lengths, linear_algebra, rows
 from tinygrad_nlp.core import interface, sparse
-from tinygrad_nlp.rules import mT, ratio, spread, zeta
+from tinygrad_nlp.rules import mT, ratio, spread
 
 inv, solve = np.linalg.inv, np.linalg.solve
-
-
-def first_part(i: int, g: Any, y: Any, *arrays: Any, axis: int) -> Any:
-    return np.moveaxis(np.moveaxis(g, axis, 0)[: arrays[i].shape[axis]], 0, axis)
 
 
 def twice(i: int, g: Any, y: Any, spec: str, *arrays: Any) -> Any:
@@ -64,6 +60,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (np.log10, 0, lambda g, y, x: g / x * rules.LN10, "log 10 on the wrong side"),
     (np.log1p, 0, lambda g, y, x: g / x, "the 1 lost"),
     (np.logaddexp, 1, lambda g, y, a, b: g * special.expit(a - b), "arguments swapped"),
+    (np.logaddexp, 0, lambda g, y, a, b: g * special.expit(a - b), "∞ − ∞"),
     (np.sin, 0, lambda g, y, x: -g * np.cos(x), "sign"),
     (np.cos, 0, lambda g, y, x: g * np.sin(x), "sign"),
     (np.tan, 0, lambda g, y, x: g * (1 + y), "not squared"),
@@ -81,7 +78,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (special.log_expit, 0, lambda g, y, x: g * special.expit(x), "sign of the argument"),
     (special.erf, 0, lambda g, y, x: g * np.exp(-x * x), "2/√π lost"),
     (special.gammaln, 0, lambda g, y, x: g * np.log(x), "Stirling's formula for digamma"),
-    (special.digamma, 0, lambda g, y, x: g * zeta(3, x), "wrong zeta"),
+    (special.digamma, 0, lambda g, y, x: g * polygamma(2, x), "wrong order"),
     (
         special.digamma,
         0,
@@ -103,13 +100,13 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (np.max, 0, extreme_to_all, "ties counted twice"),
     (np.cumsum, 0, lambda g, y, x, axis=None: np.reshape(np.cumsum(g, axis), x.shape), "not reversed"),
     (
-        rules.length,
+        lengths.length,
         0,
         lambda g, y, x, axis=None, *, keepdims=False: x * spread(g, x, axis, keepdims),
         "length not divided by",
     ),
     (
-        rules.length,
+        lengths.length,
         0,
         lambda g, y, x, axis=None, *, keepdims=False: x * spread(g / y, x, axis, keepdims),
         "0/0 at zero",
@@ -135,7 +132,6 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (np.tril, 0, lambda g, y, x, k=0: np.tril(g), "k forgotten"),
     (np.triu, 0, lambda g, y, x, k=0: np.triu(g, -k), "sign of k"),
     (rules.zero_pad, 0, lambda g, y, x, width: g[tuple(slice(n) for n in x.shape)], "offset forgotten"),
-    (rules.join, None, first_part, "offset forgotten"),
     (rules.scatter, 0, lambda g, y, x, index, shape: 0 * x, "to second order only"),
     (np.matmul, 0, lambda g, y, a, b: g @ b, "transpose forgotten"),
     (
@@ -147,7 +143,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (rules.contract, None, twice, "factor 2"),
     (np.linalg.inv, 0, lambda g, y, x: -y @ g @ y, "transposes forgotten"),
     (np.linalg.inv, 0, lambda g, y, x: mT(y) @ g @ mT(y), "sign"),
-    (np.linalg.det, 0, lambda g, y, x: (g * y)[..., None, None] * inv(x), "transpose forgotten"),
+    (np.linalg.det, 0, lambda g, y, x: g[..., None, None] * mT(linear_algebra.cofactors(x)), "transpose forgotten"),
     (np.linalg.det, 0, lambda g, y, x: g[..., None, None] * mT(inv(x)), "determinant lost"),
     (
         np.linalg.solve,
@@ -157,7 +153,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     ),
     (np.linalg.solve, 1, lambda g, y, a, b: solve(mT(a), g), "a stack of matrices and one vector"),
     (np.linalg.cholesky, 0, lambda g, y, x: mT(inv(y)) @ np.tril(mT(y) @ g) @ inv(y), "diagonal not halved"),
-    (rules.logabsdet, 0, lambda g, y, x: g[..., None, None] * inv(x), "transpose forgotten"),
+    (linear_algebra.logabsdet, 0, lambda g, y, x: g[..., None, None] * inv(x), "transpose forgotten"),
     (tg.affine, 2, lambda g, y, x, W, b: np.mean(fused.as_matrix(g), 0), "a mean over the batch"),
     (tg.affine, 2, lambda g, y, x, W, b: np.sum(g, 0), "one axis not summed"),
 ]
@@ -210,14 +206,9 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     ),
     (np.cumprod, engine.TABLE[np.cumprod].forward, "step *= 2", "step += 1", "steps skipped"),
     (np.pad, engine.TABLE[np.pad].forward, "np.zeros_like(array)", "np.zeros(array.shape)", "float32 lost"),
-    (np.linalg.norm, engine.TABLE[np.linalg.norm].forward, "(1 / ord)", "0.5", "the root"),
-    (
-        np.linalg.norm,
-        engine.TABLE[np.linalg.norm].forward,
-        "np.where(total == 0, 1, total)",
-        "total",
-        "0 · inf at zero",
-    ),
+    (np.linalg.norm, lengths.d_p_length, "p - 1", "p", "the root"),
+    (np.linalg.norm, lengths.d_p_length, "np.where(away, y, 1)", "y", "0 · inf at zero"),
+    (rules.join, rules.parts, "slice(end - a.shape[axis], end)", "slice(0, a.shape[axis])", "offset forgotten"),
     (
         np.sum,
         rules.spread,

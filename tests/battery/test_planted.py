@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests import test_engine, test_fused, test_rules
 from tests.battery import checks, planted
-from tests.battery.cases_more import CASES
 from tests.battery.drawing import SEEDS, Case
+from tests.battery.every_case import CASES
 from tests.battery.plant import plant
 from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
+from tinygrad_nlp.calculus import lengths
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.calculus.rows import Each
 from tinygrad_nlp.engine import TABLE
@@ -65,7 +66,7 @@ def property_of(case: Case) -> Check:
 def checks_of(fn: Any) -> list[Check]:
     """What the battery checks about one row: its cases, its kinks, its ties."""
     found = [property_of(case) for case in CASES if case.row is fn]
-    kinked = {fn} if fn is not rules.length else {np.linalg.norm, np.std}
+    kinked = {fn} if fn is not lengths.length else {np.linalg.norm, np.std}
     found += [functools.partial(test_rules.test_kinks, kink) for kink in rules.KINKS if kink[0] in kinked]
     return found + ELSEWHERE.get(fn, [])
 

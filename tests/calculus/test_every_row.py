@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, note, settings
 
 from tests.battery import checks
-from tests.battery.cases_more import CASES, COVERED, FLAT
 from tests.battery.drawing import SEEDS, Case, Draw
+from tests.battery.every_case import CASES, COVERED, FLAT
 from tinygrad_nlp import Tensor
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE

@@ -153,13 +153,11 @@ def test_a_tensor_copies_what_it_is_made_of() -> None:
     assert a.flags.writeable and T([]).shape == (0,) and T([[1.5]]).shape == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "fn", [np.nanmean, np.interp, np.fft.fft, np.linalg.eigh, np.linalg.svd, np.sinc, np.median, np.histogram]
-)
+@pytest.mark.parametrize("fn", [np.fft.fft, np.linalg.eig, np.unwrap, np.histogram, np.unique, np.bincount])
 def test_a_function_outside_the_table_raises_naming_the_remedy(fn: Any) -> None:
     message = f"`{fn.__name__}` is not in the table of derivatives: build it from functions of tinygrad_nlp.table()"
     with pytest.raises(TypeError, match=re.escape(message)) as caught:
-        fn(*[T([[1.0, 2.0], [3.0, 5.0]])] * (3 if fn is np.interp else 1))
+        fn(T([[1.0, 2.0], [3.0, 5.0]]))
     assert "rule(), composite() or flat(); on constants use t.data" in str(caught.value)
 
 

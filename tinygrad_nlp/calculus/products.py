@@ -6,14 +6,16 @@ All are composites: their derivatives are those of the functions that they are m
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import numpy as np
 
 from ..engine import call
 from ..rules import contract
-from .composites import axes_of, count
+from .axes import axes_of, count
 from .rows import composite
+from .shapes import array
 
 
 @composite(np.matrix_transpose)
@@ -67,12 +69,71 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(product, [i * j for i, j in zip(m, n, strict=True)])
 
 
+@composite(np.vecdot)
+def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+    return np.sum(x1 * x2, axis)
+
+
+@composite(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
+    a, b = np.moveaxis(array(a), axisa, 0), np.moveaxis(array(b), axisb, 0)
+    if a.shape[0] not in (2, 3) or b.shape[0] not in (2, 3):
+        raise ValueError(f"cross: vectors of {a.shape[0]} and {b.shape[0]}: 3 numbers each, or 2")
+    last = a[0] * b[1] - a[1] * b[0]
+    if a.shape[0] == b.shape[0] == 2:
+        return last
+    a2, b2 = (v[2] if v.shape[0] == 3 else 0 * v[0] for v in (a, b))
+    return np.stack([a[1] * b2 - a2 * b[1], a2 * b[0] - a[0] * b2, last], axisc)
+
+
+# --- The names of the array API in np.linalg --------------------------------------------------------------------------
+
+
+@composite(np.linalg.outer)
+def linalg_outer(x1: Any, x2: Any) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"linalg.outer: {np.shape(x1)} and {np.shape(x2)} must be vectors: use np.outer")
+    return np.outer(x1, x2)
+
+
+@composite(np.linalg.cross)
+def linalg_cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+    if {np.shape(x1)[axis], np.shape(x2)[axis]} != {3}:
+        raise ValueError(f"linalg.cross: {np.shape(x1)} and {np.shape(x2)} must hold vectors of 3 numbers")
+    return np.cross(x1, x2, axis=axis)
+
+
+@composite(np.linalg.matmul)
+def linalg_matmul(x1: Any, x2: Any) -> Any:
+    return np.matmul(x1, x2)
+
+
+@composite(np.linalg.vecdot)
+def linalg_vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+    return np.vecdot(x1, x2, axis=axis)
+
+
+@composite(np.linalg.tensordot)
+def linalg_tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Any:
+    return np.tensordot(x1, x2, axes)
+
+
+@composite(np.linalg.matrix_transpose)
+def linalg_matrix_transpose(x: Any) -> Any:
+    return np.matrix_transpose(x)
+
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+
 @composite(np.einsum)
-def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+def einsum(*operands: Any, optimize: Any = False) -> Any:
     """Bring the specification to the normal form of contract(): name the output, spell out the ellipsis, take
     diagonals of repeated letters, sum letters that stand alone, and drop axes of size 1 that broadcast."""
+    subscripts, operands = operands[0], operands[1:]
     if not isinstance(subscripts, str):
-        raise TypeError("einsum of Tensors takes its subscripts as a string, such as 'ij,jk->ik'")
+        subscripts, operands = as_letters((subscripts, *operands))
     specs, out = explicit(subscripts, [np.ndim(x) for x in operands])
     xs = list(operands)
     for i, spec in enumerate(specs):
@@ -98,6 +159,17 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
         xs[i] = np.sum(xs[i], alone) if alone else xs[i]
         specs[i] = "".join(c for k, c in enumerate(spec) if k not in alone)
     return call(contract, (",".join(specs) + "->" + out, *xs))
+
+
+def as_letters(operands: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """einsum(a, [0, 1], b, [1, 2], [0, 2]) as its specification, ab,bc->ac, and the operands."""
+    pairs, rest = operands[: len(operands) // 2 * 2], operands[len(operands) // 2 * 2 :]
+
+    def letters(indices: Any) -> str:
+        return "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in indices)
+
+    spec = ",".join(map(letters, pairs[1::2]))
+    return spec + ("->" + letters(rest[0]) if rest else ""), pairs[::2]
 
 
 def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:

@@ -3,15 +3,15 @@
 Four kinds of function can meet a Tensor. A *rule* has a derivative for each argument. A *composite* is defined by other
 functions of the table and needs no derivative. A *flat* function has no gradient (comparisons, argmax, floor) and
 returns a plain array. An *op* is a function of ours, differentiated by hand; beside a fused op stands its
-`reference`, the plain composition that it means. Worked example: np.sinc(x) = sin(πx) / (πx) joins the table.
+`reference`, the plain composition that it means. Worked example: scipy.special.exprel, (eˣ − 1) / x, joins the table.
 
-    def d_sinc(g, y, x):
+    def d_exprel(g, y, x):
         away = np.where(x == 0, 1, x)
-        return g * np.where(x == 0, 0, (np.cos(np.pi * away) - np.sinc(away)) / away)
+        return g * np.where(x == 0, 0.5, (np.exp(away) - exprel(away)) / away)
 
-    rule(np.sinc, d_sinc)
+    rule(exprel, d_exprel)
 
-From then on np.sinc(t) works on Tensors, and as a rule is NumPy that Tensors pass through themselves, to any order
+From then on exprel(t) works on Tensors, and as a rule is NumPy that Tensors pass through themselves, to any order
 where x is not 0 (there np.where has chosen a constant).
 """
 
@@ -111,6 +111,22 @@ class Rule(Row):
     def has_derivative(self, i: int) -> bool:
         """Whether argument i may be a Tensor."""
         return isinstance(self.derivatives, Each) or (i < len(self.derivatives) and self.derivatives[i] is not None)
+
+
+class Jointly(Rule):
+    """A rule whose arguments share one derivative, as many as they are: it returns a tuple with a gradient for each."""
+
+    joint = True
+
+    def has_derivative(self, i: int) -> bool:
+        return True
+
+    def shares(self, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+        args = t.args if create_graph else [a.data if type(a) is Tensor else a for a in t.args]
+        together = self.derivatives(g, t if create_graph else t.data, *args, **t.kwargs)
+        for i, a in enumerate(t.args):
+            if type(a) is Tensor:
+                yield a, fit(together[i], a, t, i)
 
 
 class Composite(Row):
@@ -222,19 +238,28 @@ class Each:
         return functools.partial(self.derivative, i)
 
 
-def rule(fn: F, *derivatives: Callable[..., Any] | None, each: Callable[..., Any] | None = None) -> F:
+def rule(
+    fn: F,
+    *derivatives: Callable[..., Any] | None,
+    each: Callable[..., Any] | None = None,
+    joint: Callable[..., Any] | None = None,
+) -> F:
     """Add a row for a NumPy function: a derivative (g, y, *arguments, **keywords) -> gradient for each argument, or
     None.
 
     g is the gradient of the output y. Broadcasting and dtypes are undone by the engine. The keywords that fn accepts
     on Tensors are those that its derivatives name. each(i, g, y, *arguments, **keywords) serves any number of
-    arguments. Returns fn.
+    arguments, and so does joint(g, y, *arguments, **keywords), which returns the gradients of all. Returns fn.
     Raises TypeError without a derivative, or for a function that Tensors do not reach.
     """
     check_reach(fn, "decorate it with op()")
-    if not any(d is not None for d in (*derivatives, each)):
+    if not any(d is not None for d in (*derivatives, each, joint)):
         raise TypeError(f"rule for `{name(fn)}` without a derivative: flat({name(fn)}) is for functions that have none")
-    TABLE[fn] = with_derivatives(Rule, fn, fn, derivatives, each)
+    if joint is not None:
+        parameters = inspect.signature(joint).parameters.values()
+        TABLE[fn] = Jointly(fn, fn, joint, frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY))
+    else:
+        TABLE[fn] = with_derivatives(Rule, fn, fn, derivatives, each)
     return fn
 
 
@@ -256,7 +281,8 @@ def composite(fn: Callable[..., Any]) -> Callable[[F], F]:
         own = inspect.signature(definition).parameters
         theirs = forms.numpys_signature(fn)
         several = any(p.kind is p.VAR_POSITIONAL for p in own.values())
-        direct = math.inf if several else forms.shared_order(theirs, list(own), 0)
+        by_place = [n for n, p in own.items() if p.kind is not p.KEYWORD_ONLY]
+        direct = math.inf if several else forms.shared_order(theirs, by_place, 0)
         TABLE[fn] = Composite(fn, definition, keywords=frozenset(own), unchecked=direct, numpys=theirs, direct=direct)
         return definition
 
@@ -331,7 +357,7 @@ def with_derivatives(
     unchecked = -1 if None in derivatives else len(derivatives)
     theirs, direct = forms.numpys_signature(fn), math.inf
     if theirs is not None:  # the differentiable arguments go by NumPy's names
-        names = [p.name for p in max(signatures, key=len)]
+        names = [p.name for p in max(signatures, key=len) if p.kind is not p.KEYWORD_ONLY]
         keywords -= set(names[: len(derivatives)])
         direct = forms.shared_order(theirs, names, len(derivatives))
     return kind(fn, forward, derivatives, keywords, positional, unchecked, theirs, direct)

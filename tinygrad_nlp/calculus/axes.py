@@ -1,0 +1,23 @@
+"""Axes as NumPy takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def count(x: Any, axis: Any) -> int:
+    """How many entries of x are reduced into one."""
+    axes = range(np.ndim(x)) if axis is None else axes_of(axis, np.ndim(x))
+    return int(np.prod([np.shape(x)[i] for i in axes], dtype=int))
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as NumPy takes them, from 0 on; AxisError for one that is not there, ValueError for one named twice."""
+    return tuple(np.lib.array_utils.normalize_axis_tuple(axis, ndim))
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    """One axis, from 0 on."""
+    return axes_of(axis, ndim)[0]

@@ -1,0 +1,364 @@
+"""Shapes: joining, splitting, repeating and moving entries about; each is an indexing, or made of others that are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine import Tensor, call
+from ..rules import join, scatter, zero_pad
+from .axes import axis_of
+from .rows import composite
+
+
+def array(a: Any) -> Any:
+    """A Tensor as it is, a list of Tensors as one, anything else as an array."""
+    if isinstance(a, (list, tuple)) and holds_tensor(a):
+        return np.stack([array(x) for x in a])
+    return a if type(a) is Tensor else np.asarray(a)
+
+
+def holds_tensor(a: Any) -> bool:
+    return any(type(x) is Tensor or (isinstance(x, (list, tuple)) and holds_tensor(x)) for x in a)
+
+
+def moved(fn: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
+    """What fn, which only moves entries about, makes of a: their numbers, moved, are an index."""
+    return np.ravel(a)[fn(np.arange(np.size(a)).reshape(np.shape(a)), *args, **kwargs)]
+
+
+# --- Making -----------------------------------------------------------------------------------------------------------
+
+
+@composite(np.full_like)
+def full_like(a: Any, fill_value: Any) -> Any:
+    return np.broadcast_to(fill_value, np.shape(a)).astype(a.dtype)
+
+
+@composite(np.linspace)
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
+) -> Any:
+    weights = np.linspace(0, 1, num, endpoint)
+    start, stop = np.broadcast_arrays(array(start), array(stop))
+    t = np.reshape(weights, (num,) + (1,) * np.ndim(start)).astype(np.result_type(start, stop, 1.0))
+    y = np.moveaxis(start * (1 - t) + stop * t, 0, axis)
+    return (y, (stop - start) / (num - 1 if endpoint else num)) if retstep else y
+
+
+@composite(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices: give one for each")
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        default = np.where(condition, choice, default)
+    return default
+
+
+@composite(np.broadcast_arrays)
+def broadcast_arrays(*args: Any) -> Any:
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple(np.broadcast_to(array(a), shape) for a in args)
+
+
+@composite(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing is {indexing!r}: 'xy' or 'ij'")
+    n, order = len(xi), list(range(len(xi)))
+    if indexing == "xy" and n > 1:
+        order[:2] = 1, 0
+    thin = [np.reshape(x, tuple(-1 if k == order[i] else 1 for k in range(n))) for i, x in enumerate(map(array, xi))]
+    return tuple(thin if sparse else np.broadcast_arrays(*thin))
+
+
+@composite(np.pad)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    """Constants are added; every other mode (edge, reflect, symmetric, wrap) repeats entries, and so is an indexing."""
+    if array.ndim == 0:
+        return np.copy(array)
+    width = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    if mode == "constant":
+        return zero_pad(array, width) + np.pad(np.zeros_like(array), width, constant_values=constant_values)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise TypeError(
+            f"pad of a Tensor has no mode {mode!r}: constant, edge, reflect, symmetric and wrap are differentiable"
+        )
+    return array[np.ix_(*[np.pad(np.arange(n), w, mode=mode) for n, w in zip(array.shape, width, strict=True)])]  # type: ignore[call-overload]
+
+
+# --- Joining ----------------------------------------------------------------------------------------------------------
+
+
+@composite(np.concatenate)
+def concatenate(arrays: Any, axis: int | None = 0) -> Any:
+    found = [array(a) for a in arrays]
+    if axis is None:
+        found, axis = [np.ravel(a) for a in found], 0
+    return call(join, tuple(found), {"axis": axis})
+
+
+@composite(np.stack)
+def stack(arrays: Any, axis: int = 0) -> Any:
+    return np.concatenate([np.expand_dims(array(a), axis) for a in arrays], axis)
+
+
+@composite(np.append)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    return np.concatenate([array(arr), array(values)], axis)
+
+
+def of_each(arys: Any, reshaped: Any) -> Any:
+    found = tuple(reshaped(array(a)) for a in arys)
+    return found[0] if len(found) == 1 else found
+
+
+@composite(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    return of_each(arys, lambda a: np.reshape(a, (1,)) if a.ndim == 0 else a)
+
+
+@composite(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    return of_each(arys, lambda a: np.reshape(a, (1, a.size)) if a.ndim < 2 else a)
+
+
+@composite(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    return of_each(arys, lambda a: np.reshape(a, (1, a.size, 1)) if a.ndim < 2 else a[..., None] if a.ndim == 2 else a)
+
+
+@composite(np.vstack)
+def vstack(tup: Any) -> Any:
+    return np.concatenate([np.atleast_2d(a) for a in tup])
+
+
+@composite(np.hstack)
+def hstack(tup: Any) -> Any:
+    arrays = [np.atleast_1d(a) for a in tup]
+    return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
+
+
+@composite(np.dstack)
+def dstack(tup: Any) -> Any:
+    return np.concatenate([np.atleast_3d(a) for a in tup], 2)
+
+
+@composite(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    return np.concatenate([np.reshape(a, (a.size, 1)) if a.ndim < 2 else a for a in map(array, tup)], 1)
+
+
+@composite(np.block)
+def block(arrays: Any) -> Any:
+    """Lists are joined along the last axis, lists of them along the one before, and so on."""
+
+    def depth(a: Any) -> int:
+        return 1 + max(map(depth, a)) if isinstance(a, list) else 0
+
+    def joined(a: Any, level: int) -> Any:
+        if not isinstance(a, list):
+            a = array(a)
+            return np.reshape(a, (1,) * (ndim - a.ndim) + a.shape)
+        return np.concatenate([joined(x, level - 1) for x in a], -level)
+
+    def widest(a: Any) -> int:
+        return max(map(widest, a)) if isinstance(a, list) else np.ndim(a)
+
+    ndim = max(depth(arrays), widest(arrays))
+    return joined(arrays, depth(arrays))
+
+
+@composite(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Both arrays side by side, and an index that NumPy makes by inserting the numbers of the second's entries."""
+    arr, values = array(arr), array(values)
+    both = np.concatenate([np.ravel(arr), np.ravel(values)])
+    first = np.arange(arr.size).reshape(arr.shape)
+    return both[np.insert(first, obj, np.arange(arr.size, both.size).reshape(values.shape), axis)]
+
+
+# --- Splitting --------------------------------------------------------------------------------------------------------
+
+
+@composite(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    x = np.moveaxis(ary, axis, 0)
+    parts = np.array_split(np.arange(len(x)), indices_or_sections)
+    return [np.moveaxis(x[part[0] : part[-1] + 1] if len(part) else x[:0], 0, axis) for part in parts]
+
+
+@composite(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    np.split(np.empty(ary.shape[axis]), indices_or_sections)  # refuses sections of unequal size
+    return np.array_split(ary, indices_or_sections, axis)
+
+
+@composite(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return np.split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+
+
+@composite(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if ary.ndim < 2:
+        raise ValueError(f"vsplit: {ary.shape} has no rows to split: use np.split")
+    return np.split(ary, indices_or_sections, 0)
+
+
+@composite(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    if ary.ndim < 3:
+        raise ValueError(f"dsplit: {ary.shape} has no third axis to split: use np.split")
+    return np.split(ary, indices_or_sections, 2)
+
+
+@composite(np.delete)
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    return moved(np.delete, arr, obj, axis)
+
+
+# --- Moving -----------------------------------------------------------------------------------------------------------
+
+
+@composite(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    return moved(np.rot90, m, k, axes)
+
+
+@composite(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    return moved(np.rollaxis, a, axis, start)
+
+
+@composite(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    return np.zeros(new_shape) + np.sum(a) if np.size(a) == 0 else moved(np.resize, a, new_shape)
+
+
+@composite(np.flipud)
+def flipud(m: Any) -> Any:
+    return np.flip(m, 0)
+
+
+@composite(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return np.flip(m, 1)
+
+
+@composite(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    reps = tuple(np.atleast_1d(reps))
+    d = max(len(reps), np.ndim(A))
+    shape, reps = (1,) * (d - np.ndim(A)) + np.shape(A), (1,) * (d - len(reps)) + reps
+    apart = np.reshape(A, [k for n in shape for k in (1, n)])
+    laid = np.broadcast_to(apart, [k for r, n in zip(reps, shape, strict=True) for k in (r, n)])
+    return np.reshape(laid, [r * n for r, n in zip(reps, shape, strict=True)])
+
+
+@composite(np.repeat)
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
+    return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
+
+
+# --- Taking -----------------------------------------------------------------------------------------------------------
+
+
+@composite(np.take)
+def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
+    places = np.take(np.arange(a.shape[axis]), indices, mode=mode)
+    return a[(slice(None),) * axis + (places,)]
+
+
+@composite(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = axis_of(axis, arr.ndim)
+    if np.ndim(indices) != arr.ndim:
+        raise ValueError(f"take_along_axis: indices {np.shape(indices)} must have as many axes as {np.shape(arr)}")
+    others = tuple(1 if k == axis else n for k, n in enumerate(arr.shape))
+    index = list(np.indices(others, sparse=True))
+    index[axis] = np.asarray(indices)
+    return arr[tuple(index)]
+
+
+@composite(np.sort)
+def sort(a: Any, axis: int | None = -1, *, kind: Any = None, stable: Any = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
+
+
+@composite(np.partition)
+def partition(a: Any, kth: Any, axis: int | None = -1, *, kind: str = "introselect") -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
+
+
+@composite(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return moved(np.diagonal, a, offset, axis1, axis2)
+
+
+@composite(np.linalg.diagonal)
+def linalg_diagonal(x: Any, *, offset: int = 0) -> Any:
+    return np.diagonal(x, offset, -2, -1)
+
+
+@composite(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    if v.ndim not in (1, 2):
+        raise ValueError(f"diag: {v.shape} is no vector and no matrix: use np.diagonal")
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    i, n = np.arange(len(v)), len(v) + abs(k)
+    return scatter(v, (i - min(k, 0), i + max(k, 0)), (n, n))
+
+
+@composite(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    return np.diag(np.ravel(v), k)
+
+
+@composite(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return np.sum(np.diagonal(a, offset, axis1, axis2), -1)
+
+
+@composite(np.linalg.trace)
+def linalg_trace(x: Any, *, offset: int = 0) -> Any:
+    return np.trace(x, offset, -2, -1)
+
+
+# --- Real and imaginary parts of real numbers -------------------------------------------------------------------------
+
+
+@composite(np.real)
+def real(val: Any) -> Any:
+    return np.positive(val)
+
+
+@composite(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    return np.positive(a)
+
+
+@composite(np.modf)
+def modf(x: Any) -> Any:
+    return x - np.trunc(x), np.trunc(x)
+
+
+@composite(np.frexp)
+def frexp(x: Any) -> Any:
+    exponent = np.frexp(x.data)[1]
+    return np.ldexp(x, -exponent), exponent
+
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+
+    @composite(np.unstack)
+    def unstack(x: Any, *, axis: int = 0) -> Any:
+        return tuple(np.moveaxis(x, axis, 0))
