@@ -31,8 +31,8 @@ def quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool, passing: b
     above = np.where(np.isnan(place), 0, np.ceil(place)).astype(int)
     rows = np.broadcast_to(rows, (*q.shape, *rows.shape))
     low, high = (np.take_along_axis(rows, i[..., None], -1)[..., 0] for i in (below, above))
-    weight = (place - below).astype(np.result_type(rows.dtype, q.dtype) if q.ndim else rows.dtype)
-    y = low + (high - low) * weight
+    dtype = np.quantile(np.zeros(1, rows.dtype), q, method=method).dtype
+    y = (low + (high - low) * (place - below).astype(rows.dtype)).astype(dtype)
     if not passing:
         y = np.where(np.any(np.isnan(a), axes), np.nan, y)
     return np.reshape(y, (*q.shape, *kept)) if keepdims else y
