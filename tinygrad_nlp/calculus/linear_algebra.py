@@ -84,7 +84,8 @@ def slogdet(a: Any) -> Any:
 
 # --- Decompositions ---------------------------------------------------------------------------------------------------
 
-Eigh, QR, SVD = (type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.qr, np.linalg.svd))
+results: list[Any] = [type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.qr, np.linalg.svd)]
+Eigh, QR, SVD = results
 
 
 def pack(*factors: Any, batch: int) -> Any:
@@ -161,7 +162,7 @@ def d_eigh(g: Any, y: Any, a: Any, uplo: str) -> Any:
 
 
 @op(d_eigh, None)
-def eigh_packed(a: Any, uplo: str) -> Any:
+def eigh_packed(a: Any, uplo: Any) -> Any:
     w, v = np.linalg.eigh(a, uplo)
     return pack(w, v, batch=np.ndim(a) - 2)
 
@@ -222,8 +223,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """The least-squares solution by the pseudo-inverse, the squared residuals, and the rank and singular values of a,
     which are arrays."""
     m, n = np.shape(a)
-    plain = (getattr(a, "data", a), getattr(b, "data", b))
-    _, residuals, rank, s = np.linalg.lstsq(*(np.asarray(x) for x in plain), rcond=rcond)
+    _, residuals, rank, s = np.linalg.lstsq(values(a), values(b), rcond=rcond)
     cutoff = np.finfo(float).eps * max(m, n) if rcond is None else rcond
     x = np.linalg.pinv(a, cutoff) @ b
     squares = np.sum((a @ x - b) ** 2, 0)

@@ -267,7 +267,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @composite(np.take)
-def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
+def take(a: Any, indices: Any, axis: int | None = None, *, mode: Any = "raise") -> Any:
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
     places = np.take(np.arange(a.shape[axis]), indices, mode=mode)
     return a[(slice(None),) * axis + (places,)]
@@ -293,7 +293,7 @@ def sort(a: Any, axis: int | None = -1, *, kind: Any = None, stable: Any = None)
 
 
 @composite(np.partition)
-def partition(a: Any, kth: Any, axis: int | None = -1, *, kind: str = "introselect") -> Any:
+def partition(a: Any, kth: Any, axis: int | None = -1, *, kind: Any = "introselect") -> Any:
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
     return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
 

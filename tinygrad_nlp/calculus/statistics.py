@@ -13,59 +13,59 @@ from .shapes import array
 # --- Quantiles --------------------------------------------------------------------------------------------------------
 
 
-def quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool, passing: bool) -> Any:
-    """Sort; the quantile of the places 0 … n−1 is a place, perhaps between two. passing: over NaN, as if it were not
-    there."""
-    a, q = array(a), np.asarray(q)
+def quantiles(fn: Any, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, passing: bool) -> Any:
+    """Sort; what fn (np.quantile or np.percentile) makes of the places 0 … n−1 is a place, perhaps between two.
+    passing: over NaN, as if it were not there."""
+    a, several = array(a), np.shape(q)
     axes = tuple(range(a.ndim)) if axis is None else axes_of(axis, a.ndim)
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     rows = np.moveaxis(a, axes, range(-len(axes), 0)) if axes else a[..., None]
     rows = np.sort(np.reshape(rows, (*[n for i, n in enumerate(a.shape) if i not in axes], -1)), -1)
     known = np.sum(~np.isnan(rows), -1) if passing else np.full(rows.shape[:-1], rows.shape[-1])
-    place = np.full((*q.shape, *known.shape), np.nan)
+    place = np.full((*several, *known.shape), np.nan)
     for n in np.unique(known):
         if n > 0:
-            at = np.quantile(np.arange(float(n)), q, method=method)
+            at = fn(np.arange(float(n)), q, method=method)
             place[..., known == n] = np.asarray(at)[..., None]
     below = np.where(np.isnan(place), 0, np.floor(place)).astype(int)
     above = np.where(np.isnan(place), 0, np.ceil(place)).astype(int)
-    rows = np.broadcast_to(rows, (*q.shape, *rows.shape))
+    rows = np.broadcast_to(rows, (*several, *rows.shape))
     low, high = (np.take_along_axis(rows, i[..., None], -1)[..., 0] for i in (below, above))
-    dtype = np.quantile(np.zeros(1, rows.dtype), q, method=method).dtype
+    dtype = fn(np.zeros(1, rows.dtype), q, method=method).dtype
     y = (low + (high - low) * (place - below).astype(rows.dtype)).astype(dtype)
     if not passing:
         y = np.where(np.any(np.isnan(a), axes), np.nan, y)
-    return np.reshape(y, (*q.shape, *kept)) if keepdims else y
+    return np.reshape(y, (*several, *kept)) if keepdims else y
 
 
 @composite(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
-    return quantiles(a, q, axis, method, keepdims, False)
+def quantile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+    return quantiles(np.quantile, a, q, axis, method, keepdims, False)
 
 
 @composite(np.nanquantile)
-def nanquantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
-    return quantiles(a, q, axis, method, keepdims, True)
+def nanquantile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+    return quantiles(np.quantile, a, q, axis, method, keepdims, True)
 
 
 @composite(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
-    return quantiles(a, np.asarray(q) / 100, axis, method, keepdims, False)
+def percentile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+    return quantiles(np.percentile, a, q, axis, method, keepdims, False)
 
 
 @composite(np.nanpercentile)
-def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
-    return quantiles(a, np.asarray(q) / 100, axis, method, keepdims, True)
+def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+    return quantiles(np.percentile, a, q, axis, method, keepdims, True)
 
 
 @composite(np.median)
 def median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return quantiles(a, 0.5, axis, "linear", keepdims, False)
+    return quantiles(np.quantile, a, 0.5, axis, "linear", keepdims, False)
 
 
 @composite(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return quantiles(a, 0.5, axis, "linear", keepdims, True)
+    return quantiles(np.quantile, a, 0.5, axis, "linear", keepdims, True)
 
 
 # --- Covariance -------------------------------------------------------------------------------------------------------
@@ -200,20 +200,24 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
 # --- Convolution ------------------------------------------------------------------------------------------------------
 
 
-@op(lambda g, y, a, v: sliding(g, v), lambda g, y, a, v: sliding(g, a))
+@op(lambda g, y, a, v: slid(g, v), lambda g, y, a, v: slid(g, a))
 def convolution(a: Any, v: Any) -> Any:
     """Σ_k a_k v_(n−k) for every n, of two vectors."""
     return np.convolve(a, v)
 
 
-@op(lambda g, y, a, v: convolution(g, v), lambda g, y, a, v: sliding(a, g))
+def slid(a: Any, v: Any) -> Any:
+    return sliding(a, v)
+
+
+@op(lambda g, y, a, v: convolution(g, v), lambda g, y, a, v: slid(a, g))
 def sliding(a: Any, v: Any) -> Any:
     """Σ_k a_(n+k) v_k for every n at which v lies within a."""
     return np.correlate(a, v, "valid")
 
 
 @composite(np.convolve)
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     a, v = (np.atleast_1d(x) for x in (a, v))
     if a.ndim > 1 or v.ndim > 1 or not a.size or not v.size:
         raise ValueError(f"convolve: {a.shape} and {v.shape}: give two vectors that are not empty")
@@ -230,7 +234,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 
 @composite(np.correlate)
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = (np.atleast_1d(x) for x in (a, v))
     if np.size(a) < np.size(v):
         return np.flip(np.convolve(v, np.flip(a), mode))
