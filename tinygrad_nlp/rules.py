@@ -273,12 +273,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-def d_sigmoid(g: Any, y: Any, x: Any) -> Any:
-    """σ′ = σ(x) σ(−x), where 1 − σ(x) would be 0 from 37 on."""
-    return g * y * sigmoid(-x)
-
-
-@op(d_sigmoid)
+@op(lambda g, y, x: g * y * sigmoid(-x))  # type: ignore[has-type]  # 1 − σ(x) would be 0 from 37 on
 def sigmoid(x: Any) -> Any:
     """The logistic function 1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, below −88 (float32) or −709. For its logarithm:
     scipy.special.log_expit."""

@@ -1,4 +1,5 @@
 """Axes as NumPy takes them."""
+# tested in tests/calculus/test_composites.py
 
 from __future__ import annotations
 

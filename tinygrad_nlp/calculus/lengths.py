@@ -1,4 +1,5 @@
 """Lengths: the norms of vectors and matrices. At 0, where a length has no derivative, its gradient is 0."""
+# tested in tests/calculus/test_every_row.py
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ From d(A⁻¹) = −A⁻¹ dA A⁻¹ and d(det A) = tr(Cᵀ dA), with C the cofa
 array, because a call has one output. Where singular values or eigenvalues repeat, their vectors are a choice: what
 depends on it is refused, and what does not (a sum of eigenvalues, a projection) has its gradient.
 """
+# tested in tests/calculus/test_every_row.py
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Reductions defined by others: sums, products, means and moments, and what passes over NaN."""
+# tested in tests/calculus/test_composites.py
 
 from __future__ import annotations
 

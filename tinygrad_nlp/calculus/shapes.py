@@ -1,4 +1,5 @@
 """Shapes: joining, splitting, repeating and moving entries about; each is an indexing, or made of others that are."""
+# tested in tests/calculus/test_every_row.py
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 A parameter without a derivative in closed form (the order of a Bessel function, the a of gammainc) must be a constant.
 """
+# tested in tests/calculus/test_every_row.py
 
 from __future__ import annotations
 

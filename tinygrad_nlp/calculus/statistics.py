@@ -1,4 +1,5 @@
 """Statistics and signals: quantiles, covariance, differences, integrals, interpolation, convolution."""
+# tested in tests/calculus/test_every_row.py
 
 from __future__ import annotations
 

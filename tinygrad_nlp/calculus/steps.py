@@ -1,4 +1,5 @@
 """Steps and choices: flat wherever they have a derivative at all, so their results are plain arrays."""
+# tested in tests/calculus/test_every_row.py
 
 import numpy as np
 
