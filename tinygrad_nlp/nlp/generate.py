@@ -1,8 +1,10 @@
 """Sampling from a language model, one symbol at a time.
 
-letters, rng = Characters(), np.random.default_rng(0)
-for i in itertools.islice(generate(model, letters.encode("ROMEO:"), rng=rng, temperature=0.7), 500):
-    print(letters.decode([i]), end="", flush=True)
+    letters, rng = Characters(), np.random.default_rng(0)
+    for i in itertools.islice(generate(model, letters.encode("ROMEO:"), rng=rng, temperature=0.7), 500):
+        print(letters.decode([i]), end="", flush=True)
+
+The model's distribution may be sharpened (temperature) or cut to its likeliest symbols (top_k, top_p) before each draw.
 """
 
 from __future__ import annotations
