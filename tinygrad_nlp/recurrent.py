@@ -2,7 +2,11 @@
 
 The inputs are projected already: x is x W_in + b for all steps at once, by one matrix product outside the loop.
 Inside stays only what must wait for the step before, h W, and the weight gradient is again one product at the end,
-hᵀ dA. Buffers are written in place.
+hᵀ dA.
+
+A backward pass owns what its forward pass has saved, and works in that memory: where an array is not needed any more, a
+comment says which gradient takes its place. Inside loops the last argument of a product or function is where the result
+goes, because NumPy takes it faster by position than as out=.
 """
 
 from __future__ import annotations
@@ -58,7 +62,7 @@ def d_rnn(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     """With a = x + h W: δa = δh ∘ (1 − tanh²), and δh of the step before is δa Wᵀ plus what comes from its own
     output."""
     da = np.square(y)
-    np.subtract(1, da, da)
+    np.subtract(1, da, out=da)
     W_T = np.ascontiguousarray(W.T)
     dh = g[-1].copy()
     for da_t, g_before in zip(da[:0:-1], g[-2::-1], strict=True):
@@ -107,15 +111,15 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
     states, gates, rz, n, a_n = saved
     H = W.shape[0]
     r, z = rz[..., :H], rz[..., H:]
-    drz, scratch = rz * rz, states[:-1] - n
-    np.subtract(rz, drz, drz)
+    drz, dz_factor = rz * rz, states[:-1] - n
+    np.subtract(rz, drz, out=drz)  # σ′ of both gates
     dr, dz = drz[..., :H], drz[..., H:]
     dr *= a_n
-    dz *= scratch
-    dn = np.multiply(n, n, scratch)
-    np.subtract(1, dn, dn)
-    dn *= np.subtract(1, z, n)  # n is not needed any more
-    dn_r = a_n  # nor is a_n: its memory takes δn r
+    dz *= dz_factor
+    dn = np.multiply(n, n, out=dz_factor)
+    np.subtract(1, dn, out=dn)
+    dn *= np.subtract(1, z, out=n)  # (1 − z)(1 − n²), and n is not needed any more
+    dn_r = a_n  # aₙ is not needed any more: δn r takes its place, step by step
     W_rz, W_n = np.ascontiguousarray(W[:, : 2 * H].T), np.ascontiguousarray(W[:, 2 * H :].T)
     dh, through = np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
     steps = zip(g[::-1], dr[::-1], dz[::-1], drz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
@@ -131,8 +135,9 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
         dn_r_t.dot(W_n, through)
         dh += through
     dW = np.concatenate([flat_product(states[:-1], drz), flat_product(states[:-1], dn_r)], axis=1)
-    gates[..., : 2 * H], gates[..., 2 * H :] = drz, dn  # nor are rz and n, which lie in gates
-    return gates, dh, dW
+    dx = gates  # r, z and n lie in it, which are not needed any more
+    dx[..., : 2 * H], dx[..., 2 * H :] = drz, dn
+    return dx, dh, dW
 
 
 @op(d_gru, reference=gru_reference)
@@ -150,7 +155,7 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
     gates, half = np.empty((T, B, 3 * H), dtype), np.full((B, 2 * H), 0.5, x.dtype)
     rz = gates.reshape(-1)[: T * B * 2 * H].reshape(T, B, 2 * H)  # r and z side by side for the loop, then all n
     n = gates.reshape(-1)[T * B * 2 * H :].reshape(T, B, H)
-    np.multiply(x[..., : 2 * H], half, rz)  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
+    np.multiply(x[..., : 2 * H], half, out=rz)  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
     n[...] = x[..., 2 * H :]
     W_rz, W_n, a_rz = 0.5 * W[:, : 2 * H], np.ascontiguousarray(W[:, 2 * H :]), np.empty((B, 2 * H), dtype)
     steps = zip(states, states[1:], rz, rz[..., :H], rz[..., H:], n, a_n, strict=False)
@@ -191,24 +196,24 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
     Wᵀ. What does not wait for δ takes the place of the gates, for all steps at once."""
     states, gates, tanh_c = saved
     (T, B), H = x.shape[:2], h0.shape[-1]
-    i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
+    i, f, c_in, o = (gates[..., k * H : (k + 1) * H] for k in range(4))  # each becomes its factor of δ, in place
     forget, scratch = f.copy(), 1 - f
     f *= scratch
-    f *= states[1, :-1]  # c' f (1 − f)
-    np.multiply(c_in, c_in, scratch)
-    np.subtract(1, scratch, scratch)
+    f *= states[1, :-1]  # f: c' f (1 − f)
+    np.multiply(c_in, c_in, out=scratch)
+    np.subtract(1, scratch, out=scratch)
     scratch *= i
     c_in *= i
-    np.subtract(1, i, i)
-    i *= c_in  # g i (1 − i)
-    c_in[...] = scratch  # i (1 − g²)
-    np.subtract(1, o, scratch)
+    np.subtract(1, i, out=i)
+    i *= c_in  # i: g i (1 − i)
+    c_in[...] = scratch  # g: i (1 − g²)
+    np.subtract(1, o, out=scratch)
     scratch *= o
     scratch *= tanh_c
-    into_c = np.multiply(tanh_c, tanh_c, tanh_c)
-    np.subtract(1, into_c, into_c)
-    into_c *= o  # o (1 − tanh²c)
-    o[...] = scratch  # tanh(c) o (1 − o)
+    into_c = np.square(tanh_c, out=tanh_c)  # tanh c is not needed any more
+    np.subtract(1, into_c, out=into_c)
+    into_c *= o  # what δh sends into the cell: o (1 − tanh²c)
+    o[...] = scratch  # o: tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
     dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
     difg, dc_per_gate, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()

@@ -175,7 +175,7 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     (tg.rnn, recurrent.d_rnn, "g[-1].copy()", "g[-1]", "the upstream gradient written to"),
     (tg.gru, recurrent.d_gru, "dh *= z_t", "pass", "the carried state's gate"),
     (tg.gru, recurrent.d_gru, "states[:-1] - n", "n - states[:-1]", "sign of a gate"),
-    (tg.gru, recurrent.d_gru, "np.subtract(rz, drz, drz)", "drz[...] = rz", "a gate's own derivative"),
+    (tg.gru, recurrent.d_gru, "np.subtract(rz, drz, out=drz)", "drz[...] = rz", "a gate's own derivative"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc *= f_t", "pass", "the forget gate"),
     (recurrent.lstm_states, recurrent.d_lstm_states, "dc += gc_t", "pass", "the gradient of the cells"),
     (tg.embedding, sparse.add_rows, "one_hot @ values", "one_hot @ values / 2", "factor 1/2"),
