@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.scipys import sparse_product
 from ..engine import call
 from ..rules import contract
 from .axes import axes_of, count
-from .rows import composite
+from .rows import composite, rule
 from .shapes import array
 
 
@@ -67,6 +68,9 @@ def kron(a: Any, b: Any) -> Any:
     m, n = ((1,) * (d - np.ndim(x)) + np.shape(x) for x in (a, b))
     product = np.reshape(a, [k for i in m for k in (i, 1)]) * np.reshape(b, [k for j in n for k in (1, j)])
     return np.reshape(product, [i * j for i, j in zip(m, n, strict=True)])
+
+
+rule(sparse_product, lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g)
 
 
 @composite(np.vecdot)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
-from . import notebook
+from . import notebook, scipys
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -55,6 +56,12 @@ def reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, b: a._call(fn, (np.asarray(b) if type(b) is list else b, a))
 
 
+def product(a: Any, b: Any) -> Callable[..., Any]:
+    """The function that a @ b is: np.matmul, except beside a matrix of scipy.sparse."""
+    known = type(a) is type(b) or isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
+    return np.matmul if known or not (scipy.sparse.issparse(a) or scipy.sparse.issparse(b)) else scipys.sparse_product
+
+
 def in_place(sign: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     """t += a, which Python reads as t = t + a, unless t is a parameter that somebody means to train by hand."""
 
@@ -69,6 +76,10 @@ def in_place(sign: str, fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def no_history(self: Any, *_: Any, **__: Any) -> Any:
     """Refuse np.asarray(t), float(t) and their like: NumPy and math call them, and what they get has no history."""
+    if asked := scipys.callers():
+        if scipys.is_sparse_product(asked):
+            return scipys.not_an_array()
+        raise scipys.refused(asked)
     what = f"a Tensor {self.shape} made an array or a number would lose its history"
     values = "its values are t.data and t.item()"
     raise TypeError(f"{what}: {values}; to differentiate, np.stack a list, and np.stack or np.where for h[t] = …")
@@ -137,7 +148,8 @@ class NumPyInterface(notebook.Shown):
     __pow__, __rpow__ = infix(np.power), reflected(np.power)
     __floordiv__, __rfloordiv__ = method(np.floor_divide), lambda a, b: np.floor_divide(b, a)
     __mod__, __rmod__ = infix(np.remainder), reflected(np.remainder)
-    __matmul__, __rmatmul__ = infix(np.matmul), reflected(np.matmul)
+    __matmul__ = lambda a, b: a._call(product(a, b), (a, np.asarray(b) if type(b) is list else b))  # noqa: E731
+    __rmatmul__ = lambda a, b: a._call(product(b, a), (np.asarray(b) if type(b) is list else b, a))  # noqa: E731
     __neg__, __pos__, __abs__ = method(np.negative), method(np.positive), method(np.absolute)
     __lt__, __le__ = method(np.less), method(np.less_equal)
     __gt__, __ge__ = method(np.greater), method(np.greater_equal)
