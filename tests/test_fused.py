@@ -296,7 +296,8 @@ def test_row_sparse_arithmetic() -> None:
     assert together.rows.tolist() == [0, 1, 2] and together.unique and together.coalesce() is together
     assert a.rows.tolist() == [2, 0, 2], "a sum leaves its terms alone"
     assert a.astype(np.float32).dtype == np.float32 and a.dtype == np.float64
-    assert repr(a) == "RowSparse(3 rows of a table (4, 2), float64)"
+    small = RowSparse(np.array([2, 0, 2]), np.array([[1.0], [2.0], [3.0]]), (4, 1))
+    assert repr(small) == "RowSparse(a table (4, 1) float64, zero but for rows [0, 2]:\n[[2.],\n [4.]])"
 
 
 def test_a_table_used_in_every_way_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -266,6 +267,55 @@ def test_clip_norm_is_exact_and_adds_up_repeated_rows_first() -> None:
     np.testing.assert_array_equal(kept, [3, 0])  # .grad is another array now; the old one may be anybody's
     assert optim.clip_norm([a, b], 0.0) == 2.5 and not a.grad.any()
     assert optim.clip_norm([unused], 1.0) == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-300, -40, -25, 0, 25, 38, 200, 307])
+def test_clip_norm_of_huge_and_tiny_gradients(dtype: Any, exponent: int) -> None:
+    """Their squares are infinite or 0, their norm is neither."""
+    limits = np.finfo(dtype)
+    if not 1e3 * float(limits.tiny) < 10.0**exponent < float(limits.max) / 3:
+        return
+    a, b = Tensor(np.zeros(2, dtype)), Tensor(np.zeros((3, 1), dtype))
+    one = dtype(10.0**exponent)
+    a.grad, b.grad = (
+        np.array([2, 0], dtype) * one,
+        RowSparse(np.array([1, 1]), np.full((2, 1), one * dtype(0.5)), (3, 1)),
+    )
+    norm, aim = np.sqrt(5) * 10.0**exponent, min(1.0, 10.0**exponent)
+    assert optim.clip_norm([a, b], aim) == pytest.approx(norm, rel=1e-6)
+    assert a.grad.dtype == b.grad.dtype == dtype
+    np.testing.assert_allclose(a.grad, [2 / np.sqrt(5) * aim, 0], rtol=1e-5)
+    np.testing.assert_allclose(b.grad, [[0], [1 / np.sqrt(5) * aim], [0]], rtol=1e-5)
+
+
+def test_clip_norm_refuses_a_length_that_no_float_holds() -> None:
+    a, b = Tensor(np.zeros(1)), Tensor(np.zeros(1))
+    a.grad, b.grad = np.array([1.5e308]), np.array([1.5e308])
+    with pytest.raises(FloatingPointError, match="the joint length of all gradients is more than a float can hold"):
+        optim.clip_norm([a, b], 1.0)
+    assert a.grad == b.grad == 1.5e308
+
+
+@pytest.mark.parametrize(
+    "make", [partial(optim.SGD, lr=0.1), optim.Adam, optim.AdamW, partial(optim.clip_norm, max_norm=1.0)]
+)
+def test_parameter_groups_are_refused_because_their_settings_would_be_ignored(make: Any) -> None:
+    w, b = Tensor([1.0]), Tensor([2.0])
+    w.grad = b.grad = np.ones(1)
+    for groups in (
+        [{"params": [w]}, {"params": [b], "lr": 0.001}],
+        ({"params": [w], "weight_decay": 0.1},),
+        {"params": [w, b], "lr": 0.1},
+        (group for group in [{"params": w, "lr": 0.1}]),
+        [w, {"lr": 0.1, "betas": (0.9, 0.9), "params": [b]}],
+    ):
+        with pytest.raises(
+            ValueError, match=r"'(lr|weight_decay)'.* of a parameter group would be ignored: build an optimiser"
+        ):
+            make(groups)
+    for tree in ([{"params": [w]}, {"params": [b]}], {"params": {"w": w, "b": b}}, [w, b], {"w": w, "b": b}):
+        make(tree)
 
 
 def test_clip_norm_in_float32_and_for_large_gradients() -> None:

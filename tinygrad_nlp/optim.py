@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.sparse import RowSparse
+from .core.sparse import RowSparse, length
 from .engine import Tensor, writable
 from .nn import check_state, frozen
 from .tree import branches, map_leaves, named_leaves
@@ -34,12 +34,18 @@ FEW = 100  # up to so many rows, np.subtract.at is faster than adding up those t
 def named_tensors(model: Any) -> dict[str, Tensor]:
     """The Tensors of a Module, a tree or any iterable of Tensors, by name; one that is there twice comes once.
 
-    Raises ValueError where there is none, or where one is the result of a call.
+    Raises ValueError where there is none, where one is the result of a call, and for parameter groups as PyTorch has
+    them, because their own settings would be ignored.
     """
     if isinstance(model, Tensor):
         model = [model]
-    tree = model if branches(model) is not None else list(model)
-    found = {name: t for name, t in named_leaves(tree) if isinstance(t, Tensor)}
+    model = model if branches(model) is not None else list(model)
+    for group in (model, *(model if isinstance(model, (list, tuple)) else ())):
+        if isinstance(group, dict) and "params" in group and len(group) > 1:
+            others = ", ".join(repr(key) for key in group if key != "params")
+            remedy = "build an optimiser for each group, Adam(group['params'], lr=...), and step() each"
+            raise ValueError(f"{others} of a parameter group would be ignored: {remedy}")
+    found = {name: t for name, t in named_leaves(model) if isinstance(t, Tensor)}
     for name, t in found.items():
         if t.fn is not None:
             raise ValueError(f"{name!r} {t.shape} is the result of a call, not a parameter: pass the Tensors you made")
@@ -242,28 +248,23 @@ def clip_norm(model: Any, max_norm: float) -> float:
     """
     max_norm = math.inf if max_norm == math.inf else in_range("max_norm", max_norm, 0)
     with_gradient = {name: t for name, t in named_tensors(model).items() if t.grad is not None}
-    total = 0.0
-    for name, t in with_gradient.items():
+    for t in with_gradient.values():
         if isinstance(t.grad, RowSparse):
-            t.grad = t.grad.coalesce()  # a row that is there twice must be added up before it is squared
-        square = squared_length(t.grad.values if isinstance(t.grad, RowSparse) else t.grad)
-        if not math.isfinite(square):
-            what = f"the gradient of {name!r} {t.shape} holds NaN or infinity"
+            t.grad = t.grad.coalesce()  # once, for its length and for the step
+    norms = {name: length(t.grad) for name, t in with_gradient.items()}
+    for name, norm in norms.items():
+        if not math.isfinite(norm):
+            what = f"the gradient of {name!r} {with_gradient[name].shape} holds NaN or infinity"
             raise FloatingPointError(f"clip_norm: {what}: run the step under watch() to see the call it comes from")
-        total += square
-    norm = math.sqrt(total)
-    if norm > max_norm:
+    total = math.hypot(*norms.values())
+    if total == math.inf:
+        raise FloatingPointError("clip_norm: the joint length of all gradients is more than a float can hold")
+    if total > max_norm:
+        factor = max_norm / total
         for t in with_gradient.values():
-            t.grad = t.grad * (max_norm / norm)
-    return norm
-
-
-def squared_length(a: np.ndarray) -> float:
-    square = float(np.vdot(a, a))
-    if not math.isfinite(square):  # float32 overflows at a length of 10¹⁹
-        a = a.astype(np.float64)
-        square = float(np.vdot(a, a))
-    return square
+            kind = t.grad.dtype
+            t.grad = t.grad * factor if factor > np.finfo(kind).tiny else (t.grad.astype(float) * factor).astype(kind)
+    return total
 
 
 # --- Schedules: step → a factor of the learning rate, at most 1; multiply them to combine them ------------------------

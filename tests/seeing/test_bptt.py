@@ -23,6 +23,16 @@ def test_linear_recurrences_are_exact(a):
     np.testing.assert_allclose(found.factor(), abs(a), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_norms_whose_squares_vanish_are_not_0(dtype):
+    """0.5¹¹⁹ = 1.5e-36 is a number of float32, its square is not: 0 would mean that truncation cut it off."""
+    half = dtype(0.5)
+    found = time_map(lambda x, h: (half * h, half * h), np.zeros((120, 1, 3), dtype), np.ones((1, 3), dtype))
+    expected = np.sqrt(3) * 0.5 ** np.arange(120.0)
+    np.testing.assert_allclose(found.by_lag(), expected, rtol=1e-6)
+    np.testing.assert_allclose(found.factor(), 0.5, rtol=1e-6)
+
+
 def test_truncation_cuts_at_chunks():
     whole = time_map(linear(0.5), np.zeros((9, 2, 1)), np.zeros((2, 1))).array
     found = time_map(linear(0.5), np.zeros((9, 2, 1)), np.zeros((2, 1)), truncate=4).array

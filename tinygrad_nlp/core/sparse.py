@@ -1,27 +1,31 @@
 """Gradients that are zero almost everywhere: of a table whose rows were looked up, and of a Tensor that was indexed."""
-# tested in tests/test_fused.py
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 
-class RowSparse:
+class RowSparse(np.lib.mixins.NDArrayOperatorsMixin):
     """The gradient of a looked-up table (V, D): values (N, D) to be added at rows (N,), which may repeat; zero
     elsewhere.
 
-    Sums of RowSparse stay sparse; a sum with an array is an array. Optimisers touch only the rows that were looked up.
+    It acts as the array that it stands for: NumPy's functions, operators, methods and indexing make that array and go
+    on with it. Sums and differences of RowSparse, and multiples, stay sparse. Optimisers touch only the rows that were
+    looked up.
 
     >>> g = RowSparse(np.array([2, 0, 2]), np.ones((3, 1)), (4, 1))
     >>> g.todense().ravel()
     array([1., 0., 2., 0.])
+    >>> float(np.linalg.norm(g)), g.sum(axis=0), (2 * g).rows, g[2]
+    (2.23606797749979, array([3.]), array([2, 0, 2]), array([2.]))
     """
 
     __slots__ = ("dtype", "parts", "shape", "unique")
-    __array_ufunc__ = None  # array + RowSparse asks RowSparse.__radd__
+    __hash__ = None  # type: ignore[assignment]  # as an array
 
     def __init__(self, rows: np.ndarray, values: np.ndarray, shape: tuple[int, ...], unique: bool = False) -> None:
         self.parts = [(rows, values)]  # sums only collect parts: looking up a table T times costs O(T)
@@ -63,30 +67,89 @@ class RowSparse:
         place[ours] = np.arange(ours.size)
         return RowSparse(ours, add_rows(place[rows], values, ours.size), self.shape, unique=True)
 
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, RowSparse):
-            total = RowSparse(*self.parts[0], self.shape)
-            total.parts = self.parts + other.parts
-            many = sum(len(rows) for rows, _ in total.parts) > 2 * self.shape[0]
-            return total.coalesce() if many else total  # never more to keep than twice the table
-        return self.todense() + (other.todense() if isinstance(other, Patches) else other)
-
-    __radd__ = __add__
-
-    def __mul__(self, factor: float) -> RowSparse:
-        return RowSparse(self.rows, self.values * factor, self.shape, self.unique)
-
-    __rmul__ = __mul__
-
-    def __rsub__(self, other: Any) -> Any:
-        return other + self * -1.0  # W.data - rate * W.grad
-
     def astype(self, dtype: Any) -> RowSparse:
         """The same gradient in another float dtype."""
         return RowSparse(self.rows, self.values.astype(dtype), self.shape, self.unique)
 
+    # --- What stays sparse ---
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, RowSparse) and other.shape == self.shape:
+            total = RowSparse(*self.parts[0], self.shape)
+            total.parts = self.parts + other.parts
+            many = sum(len(rows) for rows, _ in total.parts) > 2 * self.shape[0]
+            return total.coalesce() if many else total  # never more to keep than twice the table
+        return self.todense() + (other.todense() if isinstance(other, (RowSparse, Patches)) else other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __neg__(self) -> RowSparse:
+        return self * -1
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and (ufunc is np.multiply or (ufunc is np.divide and args[0] is self)):
+            factor = args[1] if args[0] is self else args[0]
+            if np.isscalar(factor) or (type(factor) is np.ndarray and factor.ndim == 0):
+                return RowSparse(self.rows, ufunc(self.values, factor), self.shape, self.unique)
+        if isinstance(kwargs.get("out", (None,))[0], RowSparse):  # g *= 2
+            return kwargs["out"][0]._become(ufunc(*map(made_dense, args)))
+        return getattr(ufunc, method)(*map(made_dense, args), **kwargs)
+
+    # --- What acts as the array that it stands for ---
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: math.prod(self.shape))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.todense().astype(dtype or self.dtype, copy=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in self.__slots__:
+            raise AttributeError(f"RowSparse has no {name}")
+        return getattr(self.todense(), name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.todense()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        dense = self.todense()
+        dense[index] = value
+        self._become(dense)
+
+    def _become(self, dense: np.ndarray) -> RowSparse:
+        """Stand for another array from now on: after g *= 2 or g[0] = 0."""
+        self.parts, self.unique = [(np.arange(self.shape[0]), dense.astype(self.dtype, copy=False))], True
+        return self
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.todense())
+
     def __repr__(self) -> str:
-        return f"RowSparse({self.rows.size} rows of a table {self.shape}, {self.dtype})"
+        used = self.coalesce()
+        numbers = np.array2string(used.values, separator=", ", threshold=100)
+        rows = np.array2string(used.rows, separator=", ", threshold=20)
+        return f"RowSparse(a table {self.shape} {self.dtype}, zero but for rows {rows}:\n{numbers})"
+
+
+def made_dense(a: Any) -> Any:
+    return a.todense() if isinstance(a, RowSparse) else a
+
+
+def length(g: Any) -> float:
+    """The Euclidean length of a gradient, finite wherever its entries are and their length can be written: they are
+    scaled first where their squares would overflow (float32 at 10¹⁹, float64 at 10¹⁵⁴) or vanish."""
+    a = g.coalesce().values if isinstance(g, RowSparse) else np.asarray(g)  # rows that are there twice add up first
+    square = float(np.vdot(a, a))
+    if 1e-30 < square < math.inf:
+        return math.sqrt(square)
+    top = float(np.max(np.abs(a), initial=0))
+    return top * float(np.linalg.norm(np.ravel(a.astype(np.float64) / top))) if 0 < top < math.inf else top
 
 
 def settled(g: Any, t: Any) -> Any:

@@ -7,12 +7,14 @@ Truncation cuts the product off at the boundaries of chunks, and clipping bounds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core import notebook
+from ..core.sparse import length
 from ..engine import Tensor, gradients
 from ..nn import frozen
 from ..tree import map_leaves, named_leaves
@@ -118,7 +120,7 @@ def time_map(
         h = states[-1][0]
         L = h.sum() if loss is None else loss(t, h)
         found = iter(gradients(L, [h for parts in states for h in parts]))
-        norms[t, : t + 1] = [np.sqrt(sum(np.sum(np.square(next(found))) for _ in parts)) for parts in states]
+        norms[t, : t + 1] = [math.hypot(*(length(next(found)) for _ in parts)) for parts in states]
     if clip is not None:
         norms *= np.minimum(1, clip / np.maximum(np.linalg.norm(norms, axis=1, keepdims=True), clip))
     return TimeMap(norms)

@@ -18,7 +18,7 @@ import scipy.sparse
 
 from .. import engine
 from ..calculus.rows import Each
-from ..core.sparse import Patches, RowSparse
+from ..core.sparse import Patches, length
 from ..engine import TABLE, Tensor, gradients
 from .notation import calculus, entry, symbols, unpacked, written_call
 from .watch import source
@@ -194,5 +194,5 @@ def folded(steps: Sequence[Step]) -> list[tuple[Sequence[Step], Sequence[Step], 
 
 
 def norm(a: Any) -> float:
-    """Euclidean norm."""
-    return float(np.linalg.norm(np.ravel(a.coalesce().values if type(a) is RowSparse else a)))
+    """Euclidean norm, also of numbers whose squares float32 cannot hold."""
+    return length(a)
