@@ -18,6 +18,7 @@ from tinygrad_nlp import RowSparse, Tensor, embedding, engine, gradients, relu, 
 from tinygrad_nlp.engine import call, history, writable
 from tinygrad_nlp.nn import frozen
 from tinygrad_nlp.optim import clip_norm
+from tinygrad_nlp.seeing.observing import observing
 from tinygrad_nlp.strategies import LAYOUTS, laid_out, programs
 from tinygrad_nlp.transforms import grad
 
@@ -183,11 +184,8 @@ def test_a_loop_over_steps_costs_the_order_of_its_length() -> None:
 
         x = Tensor(np.ones((T, 4)))
         y = sum(np.sum(np.tanh(x[t])) for t in range(T))
-        engine.observer = Count()
-        try:
+        with observing(Count()):
             found = gradients(y)[x]
-        finally:
-            engine.observer = None
         assert np.allclose(found, 1 - np.tanh(1) ** 2)
         return counted
 
@@ -212,11 +210,8 @@ def test_observers_see_every_call_and_every_share() -> None:
             seen.append(f"backward {t.fn.__name__} {share!r}")
 
     x = Tensor(2.0)
-    engine.observer = Log()
-    try:
+    with observing(Log()):
         np.exp(x * x).backward()
-    finally:
-        engine.observer = None
     assert [line.split()[:2] for line in seen] == [
         ["forward", "multiply"],
         ["forward", "exp"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
 from typing import Any, final
 
 import numpy as np
@@ -24,6 +25,7 @@ from .core.unbroadcast import fit
 TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (calculus/rows.py); rules.py and fused.py fill it
 births = itertools.count()
 observer: Observer | None = None
+summing = Lock()  # of two threads that add to one .grad, each adds to what the other left
 
 
 @final
@@ -56,15 +58,15 @@ class Tensor(NumPyInterface):
     def backward(self, g: Any = None) -> None:
         """Add this Tensor's gradient with respect to every leaf behind it to leaf.grad; g as in gradients()."""
         found = gradients(self, g=g).items()
-        summed = [(x, d if x.grad is None else settled(x.grad + d, x)) for x, d in found]
-        for leaf, gradient in summed:  # only once all are known: an error on the way leaves every .grad as it was
-            leaf.grad = gradient
+        with summing:
+            summed = [(x, d if x.grad is None else settled(x.grad + d, x)) for x, d in found]
+            for leaf, gradient in summed:  # only once all are known: an error on the way leaves every .grad as it was
+                leaf.grad = gradient
 
 
 def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What a NumPy function does when a Tensor is among its arguments: look it up in the table."""
-    row = TABLE.get(fn)
-    if row is None:
+    if (row := TABLE.get(fn)) is None:
         raise refusals.not_in_table(fn)
     return row.of_tensors(args, kwargs)
 
@@ -88,8 +90,8 @@ def remembered(value: Any, fn: Any, args: Sequence[Any], kwargs: dict[str, Any],
     t = object.__new__(Tensor)
     t._data, t.grad, t.fn, t.args, t.kwargs, t.saved = value, None, fn, args, kwargs, saved
     t.birth = t.updated = next(births)
-    if observer is not None:
-        observer.forward(t)
+    if (now := observer) is not None:  # another thread may take it away at any time
+        now.forward(t)
     return t
 
 
@@ -127,8 +129,8 @@ def gradients(y: Tensor, xs: Sequence[Tensor] | None = None, g: Any = None, crea
             result[t] = g
         if t.fn is not None and t.birth != since:
             for a, share in TABLE[t.fn].shares(t, g, create_graph):
-                if observer is not None:
-                    observer.backward(t, g, a, share)
+                if (now := observer) is not None:
+                    now.backward(t, g, a, share)
                 found[a] = found[a] + share if a in found else share  # never in place: a share may be another's array
             del share  # its memory is free for the next derivative
     result = owned(result)

@@ -22,11 +22,12 @@ import numpy as np
 from .calculus.rows import op
 from .core.interface import name
 from .core.sparse import RowSparse
-from .engine import Tensor, call, gradients
+from .engine import Tensor, call, gradients, history
 from .tree import branches, map_leaves, named_leaves
 
 Function = Callable[..., Any]
 Argnum = int | tuple[int, ...]
+RUNNING: set[Tensor] = set()  # the variables of all functions that transforms are running, in any thread
 inside: ContextVar[bool] = ContextVar("inside", default=False)  # is our caller a function that a transform is running?
 
 
@@ -189,7 +190,7 @@ def checkpoint(f: Function) -> Function:
 
 def traced(f: Function, argnum: Argnum, args: Any, kwargs: Any, trees: bool = False) -> tuple[Any, Any, bool]:
     """f's output on new Tensors in place of the arguments argnum; those Tensors; are gradients to be Tensors too?"""
-    again = inside.get() or has_tensor([args, kwargs])
+    again, others = inside.get() or has_tensor([args, kwargs]), bool(RUNNING)
     args, variables = list(args), []
     for n in argnum if isinstance(argnum, tuple) else (argnum,):
         if not 0 <= n < len(args):
@@ -197,11 +198,17 @@ def traced(f: Function, argnum: Argnum, args: Any, kwargs: Any, trees: bool = Fa
             raise ValueError(f"argnum {n}: {what}: name one of them, counted from 0")
         args[n], found = lifted(args[n], f"argument {n} of `{name(f)}`", again)
         variables.append(found)
+    leaves = [x for _, x in named_leaves(variables)]
     token = inside.set(True)
+    RUNNING.update(leaves)
     try:
         y = f(*args, **kwargs)
     finally:
         inside.reset(token)
+        RUNNING.difference_update(leaves)
+    if others and not again:  # our caller may be a function that a transform in another thread is running
+        made = [t for _, y in named_leaves(y) if type(y) is Tensor for t in history(y)]
+        again = not RUNNING.isdisjoint(made)
     if type(y) is not Tensor and not (trees and has_tensor(y)):
         remedy = "compute the result from its argument, by functions of the table"
         raise TypeError(f"`{name(f)}` returned {type(y).__name__}, not a Tensor: {remedy}")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Observer(Protocol):
-    """What is plugged into engine.observer, to see the forward and the backward pass as they happen."""
+    """What sees the forward and the backward pass as they happen: seeing/observing.py plugs it into engine.observer."""
 
     def forward(self, t: Any) -> None:
         """A call has made the Tensor t."""

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from .. import engine
 from ..calculus.rows import Each
 from ..core.sparse import Patches, length
 from ..engine import TABLE, Tensor, gradients
 from .notation import calculus, entry, symbols, unpacked, written_call
+from .observing import observing
 from .watch import source
 
 
@@ -94,11 +94,8 @@ class Recorder:
 def backward_pass(y: Tensor, names: dict[int, str], g: Any = None) -> BackwardPass:
     """Run gradients(y, g=g) and write down each share; Tensors without a name get one. No .grad changes."""
     recorder = Recorder()
-    before, engine.observer = engine.observer, recorder
-    try:
+    with observing(recorder):
         found = gradients(y, g=g)
-    finally:
-        engine.observer = before
     made = sorted({t for t, *_ in recorder.events} | {a for *_, a, _ in recorder.events} | {y}, key=lambda t: t.birth)
     names, counts = dict(names), {"t": 0, "leaf": 0}
     for t in made:

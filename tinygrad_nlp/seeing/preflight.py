@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from .. import engine
 from ..core import notebook
 from ..core.interface import name
 from ..core.sparse import RowSparse
@@ -25,6 +24,7 @@ from ..nn import Dropout, frozen, modules
 from ..optim import Adam, named_tensors
 from ..recurrent import rnn
 from ..rules import relu, sigmoid
+from .observing import observing
 from .watch import Watch, accidental_broadcast, place
 
 Loss = Callable[[Any, Any], Any]
@@ -83,13 +83,9 @@ class Trace(Watch):
 def traced(model: Any, batch: Any, loss: Loss) -> tuple[list[Tensor], Any]:
     """Every Tensor that a call made on the way to the loss, and the loss."""
     trace = Trace()
-    before, engine.observer = engine.observer, trace
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the library warns of is among our findings
-            value = loss(model, batch)
-    finally:
-        engine.observer = before
+    with observing(trace), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the library warns of is among our findings
+        value = loss(model, batch)
     return trace.made, value
 
 

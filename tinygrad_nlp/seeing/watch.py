@@ -29,6 +29,7 @@ from ..core import notebook
 from ..core.interface import name
 from ..core.sparse import Patches, RowSparse
 from ..engine import Tensor
+from .observing import observing, opened
 
 HERE = os.path.dirname(engine.__file__) + os.sep  # the root of the package
 LOG = (
@@ -114,25 +115,30 @@ def watch() -> Iterator[None]:
     The message names the call, your file and line, the range of each argument and the usual remedy. Infinities that you
     put in yourself, such as a mask of -inf, may pass; a NaN never does. A constant (ids, labels, masks, data) that has
     changed between forward and backward raises RuntimeError, naming the call; an (N, 1) that meets an (N,), and so
-    makes (N, N), is a warning.
+    makes (N, N), is a warning. It sees the thread or asyncio task that opened it, and no other.
 
     >>> with watch():
     ...     p = np.log(Tensor([1.0, 0.0]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     tinygrad_nlp.seeing.watch.NotFinite: `log` at ... made -inf: argument 0 (2,) in [0, 1]: log is -inf at 0 ...
     """
-    before, engine.observer = engine.observer, Watch()
-    try:
-        with np.errstate(all="ignore"):  # NumPy's own warnings would come first, and say less
+    watch = Watch()
+    others = [o for o in opened() if isinstance(o, Watch) and o.errors]
+    watch.errors = others[0].errors if others else np.geterr()
+    np.seterr(all="ignore")  # NumPy's own warnings would come first, and say less
+    with observing(watch):
+        try:
             yield
-    finally:
-        engine.observer = before
+        finally:
+            if [o for o in opened() if isinstance(o, Watch) and o.errors] == [watch]:  # whichever of several ends last
+                np.seterr(**watch.errors)
 
 
 class Watch:
     """The observer behind watch()."""
 
     last: Tensor | None = None
+    errors: Any = None  # NumPy's settings before the first of the watches that are on
 
     def forward(self, t: Tensor) -> None:
         frame = sys._getframe(1)
