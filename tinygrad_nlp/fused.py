@@ -18,6 +18,7 @@ import scipy.sparse
 
 from .calculus.rows import Saved, op, values
 from .core.sparse import RowSparse, add_rows
+from .core.unbroadcast import sum_rows
 from .recurrent import one_dtype
 from .rules import logsumexp
 
@@ -39,7 +40,7 @@ def affine_reference(x: Any, W: Any, b: Any) -> Any:
 @op(
     lambda g, y, x, W, b: (as_matrix(g) @ W.T).reshape(x.shape),
     lambda g, y, x, W, b: as_matrix(x).T @ as_matrix(g),
-    lambda g, y, x, W, b: as_matrix(g).sum(0),
+    lambda g, y, x, W, b: sum_rows(as_matrix(g)),
     reference=affine_reference,
 )
 def affine(x: Any, W: Any, b: Any) -> Any:

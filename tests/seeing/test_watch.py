@@ -113,6 +113,38 @@ def test_a_constant_changed_before_backward_is_named(make, constant, name):
     BIG.grad = table.grad = None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.reverse(),
+        lambda x: x.append(1),
+        lambda x: x.pop(),
+        lambda x: x.__setitem__(0, 3),
+        lambda x: x.clear(),
+    ],
+)
+@pytest.mark.parametrize("index", [lambda x: x, lambda x: (x, slice(1)), lambda x: (slice(None), x), lambda x: (x, x)])
+def test_a_list_changed_before_backward_is_named(change, index):
+    """The call remembers the list itself, so its gradient would go to other places."""
+    places, square = [0, 2, 2], Tensor(np.arange(16.0).reshape(4, 4))
+    with watch():
+        y = square[index(places)].sum()
+        change(places)
+        with pytest.raises(RuntimeError, match=r"argument 1 of `getitem` at .*, a list, changed between forward"):
+            y.backward()
+
+
+def test_lists_that_stay_as_they_are_pass():
+    square, deep = Tensor(np.arange(16.0).reshape(4, 4)), [np.array([0, 1]), [1, 2]]
+    with watch():
+        (square[[0, 2, 2]].sum() + square[[[0, 1]], [1, 2]].sum() + square[tuple(deep)].sum()).backward()
+        y = square[tuple(deep)].sum()
+        deep[1][0] = 3
+        with pytest.raises(RuntimeError, match="a list, changed"):
+            y.backward()
+    assert square.grad.sum() == 12 + 2 + 2
+
+
 def test_off_means_off_and_nothing_is_kept():
     changed(lambda: BIG * scale, scale, 0, 5.0)  # not watched
     BIG.grad = None

@@ -1,5 +1,4 @@
 """The one place where broadcasting and dtype promotion are undone, for every rule of the table."""
-# tested in tests/test_engine.py
 
 from __future__ import annotations
 
@@ -29,6 +28,19 @@ def fit(share: Any, a: Any, t: Any, i: int) -> Any:
             raise ValueError(f"{what}: give it the argument's shape (sum over axis {axes})")
         share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
     return share if share.dtype == a.data.dtype else share.astype(a.dtype)
+
+
+def sum_rows(a: np.ndarray) -> np.ndarray:
+    """The sum (D,) of the rows of a matrix (N, D), 128 at a time, then of those sums: as fast as a.sum(0).
+
+    NumPy adds rows one after the other, which in float32 is off by 1 % for a million equal ones: each is added to a sum
+    that is much larger. Along the last axis NumPy adds up in blocks itself.
+    """
+    while len(a) > 256:
+        whole = len(a) // 128 * 128
+        sums = np.sum(a[:whole].reshape(whole // 128, 128, a.shape[1]), axis=1)
+        a = np.concatenate([sums, a[whole:]]) if whole < len(a) else sums
+    return np.sum(a, axis=0)
 
 
 def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:

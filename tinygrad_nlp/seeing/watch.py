@@ -168,16 +168,21 @@ def finite(a: Any) -> bool:
     return math.isfinite(np.vdot(a, a)) or bool(np.isfinite(a).all())
 
 
-def constants(t: Tensor) -> Iterator[tuple[Any, np.ndarray]]:
-    """The arrays among the arguments of a call, with their position or keyword."""
+def constants(t: Tensor) -> Iterator[tuple[Any, Any]]:
+    """The arguments of a call that somebody may change later, arrays and lists, with their position or keyword."""
     for key, a in (*enumerate(t.args), *t.kwargs.items()):
         for part in a if type(a) is tuple else (a,):
-            if type(part) is np.ndarray and part.dtype.kind in "biufc":
+            if type(part) is list or (type(part) is np.ndarray and part.dtype.kind in "biufc"):
                 yield key, part
 
 
-def checksum(a: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(a).data) if a.size else 0
+def checksum(a: Any) -> int:
+    """Of what is in an array or in a list, which may hold lists and arrays itself; Tensors do not change."""
+    if type(a) is np.ndarray:
+        return zlib.crc32(np.ascontiguousarray(a).data, zlib.crc32(repr(a.shape).encode())) if a.size else 0
+    if type(a) in (list, tuple):
+        return zlib.crc32(repr([checksum(part) for part in a]).encode())
+    return id(a) if type(a) is Tensor else zlib.crc32(repr(a).encode())
 
 
 def check_constants(t: Tensor) -> None:
@@ -185,9 +190,8 @@ def check_constants(t: Tensor) -> None:
     if (note := notes.get(t.birth)) is not None:
         for (key, a), old in zip(constants(t), note.sums, strict=True):
             if checksum(a) != old:
-                what = (
-                    f"argument {key} of {place(t)}, a constant {a.dtype}{a.shape}, changed between forward and backward"
-                )
+                kind = f"constant {a.dtype}{a.shape}" if type(a) is np.ndarray else "list"
+                what = f"argument {key} of {place(t)}, a {kind}, changed between forward and backward"
                 raise RuntimeError(f"{what}: its gradient would be wrong; pass a copy, or change it after backward")
 
 
