@@ -48,7 +48,7 @@ def test_the_page_is_one_file_and_its_data_are_safe(tmp_path):
     assert page.count("http") == page.count("http-equiv") + page.count("http://www.w3.org/2000/svg")
     data = data_of(page)
     share = next(s for s in data["shares"] if data["nodes"][s["to"]]["name"] == "W")
-    assert share["rule"] == "aᵀ g" and "def d_right" in data["rules"][share["code"]]
+    assert share["rule"] == "aᵀ g" and "def d_right" in data["rules"][share["code"]]["code"]
     reads = {symbol: (label, v) for symbol, label, v in share["reads"]}
     assert reads["a"][0] == "</script><b>{{data}}" and data["pictures"][reads["a"][1]]["rows"] == [[1, 2]]
     assert reads["b"][1] == "only its shape, (2, 100)"

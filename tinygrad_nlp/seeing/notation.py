@@ -225,6 +225,7 @@ def paper_level(node: ast.AST) -> int:
     return paper(node)[1]
 
 
+@functools.cache
 def source_code(function: Any) -> str:
     """A rule as the table has it: the lambda's body, or the whole function."""
     if getattr(function, "__name__", "") == "<lambda>":

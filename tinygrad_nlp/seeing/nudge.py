@@ -14,7 +14,7 @@ from ..engine import Tensor
 from .events import BackwardPass
 
 POINTS = 41  # along the curve, of which the middle one is where the leaf stands
-ENTRIES = 6  # numbers of a leaf, those of largest gradient
+ENTRIES, IN_ALL = 6, 24  # numbers of a leaf, those of largest gradient; and of all leaves, but one of each
 WORK = 2e8  # about how many numbers may be computed in all; a call counts for a thousand, which is what it costs
 
 
@@ -32,10 +32,11 @@ class Curve:
 def curves(e: BackwardPass) -> list[Curve]:
     """A curve for the numbers of largest gradient of each leaf, fewer for a large graph."""
     cost = sum(1000 + s.tensor.size for s in e.steps) * POINTS
-    each = min(ENTRIES, int(WORK / cost / max(len(e.gradients), 1)))
+    leaves = max(len(e.gradients), 1)
+    each = min(ENTRIES, max(1, IN_ALL // leaves), int(WORK / cost / leaves))
     if not each:  # a graph as large as this: one number of some leaves
-        leaves = list(e.gradients)[: max(1, int(WORK / cost))]
-        return [curve(e, leaf, index, slope) for leaf in leaves for index, slope in steepest(e.gradients[leaf], 1)]
+        some = list(e.gradients.items())[: max(1, int(WORK / cost))]
+        return [curve(e, x, index, slope) for x, g in some for index, slope in steepest(g, 1)]
     return [curve(e, x, index, slope) for x, g in e.gradients.items() for index, slope in steepest(g, each)]
 
 

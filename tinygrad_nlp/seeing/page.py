@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import importlib.resources
+import inspect
 import json
 import math
 import re
@@ -66,7 +67,7 @@ class Data:
         self.held: list[Any] = []  # the arrays themselves: an id may be given to another one when its owner is gone
         self.nodes: list[dict[str, Any]] = []
         self.node_of: dict[int, int] = {}  # of a Tensor or a constant, by id
-        self.rules: dict[str, int] = {}  # source code, by place
+        self.rules: dict[tuple[str, str], int] = {}  # source code and what it says of itself, with its place
 
     def everything(self) -> dict[str, Any]:
         """All of it, as JSON has it; calls oldest first, shares in the order in which they were added."""
@@ -82,7 +83,11 @@ class Data:
         ]
         found = {"title": heading(self.e), "y": y, "seed": self.picture(one), "calls": calls, "shares": shares}
         found |= {"folds": blocks, "leaves": [self.node(x) for x in self.e.gradients]}
-        return found | {"nodes": self.nodes, "rules": list(self.rules), "pictures": self.pictures}
+        return found | {
+            "nodes": self.nodes,
+            "rules": [{"code": code, "says": says} for code, says in self.rules],
+            "pictures": self.pictures,
+        }
 
     def node(self, a: Any) -> int:
         """The place of a Tensor or of a constant array among the nodes."""
@@ -109,7 +114,7 @@ class Data:
             "total": self.picture(s.total),
         }
         code = source_code(s.function)
-        found["code"] = self.rules.setdefault(code, len(self.rules))
+        found["code"] = self.rules.setdefault((code, inspect.getdoc(s.function) or ""), len(self.rules))
         found["reads"] = [self.read(r) for r in s.reads]
         if s.before is not None:
             found["before"] = self.picture(s.before)

@@ -49,12 +49,12 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def short(a: Any) -> str:
-    """The numbers of a small array, otherwise nothing."""
+def short(a: Any, width: int = 15) -> str:
+    """The numbers of a small array, if they fit the width, otherwise nothing."""
     if type(a) is RowSparse or a.size > 4:
         return ""
     text = np.array2string(np.asarray(a), formatter={"float_kind": lambda v: f"{v:.4g}"}).replace("\n", "")
-    return text if len(text) <= 15 else ""
+    return text if len(text) <= width else ""
 
 
 def note(hidden: Sequence[Step], period: int) -> str:
@@ -65,4 +65,4 @@ def note(hidden: Sequence[Step], period: int) -> str:
 
 def brief(a: Any) -> str:
     """The numbers of a small array; of a larger one its shape and norm."""
-    return short(a) or f"{a.shape}, norm {norm(a):.4g}"
+    return short(a, 60) or f"{a.shape}, norm {norm(a):.4g}"

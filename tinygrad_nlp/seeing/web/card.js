@@ -46,9 +46,10 @@ function complete(name, n) {
 }
 
 function share({ share: k }) {
-  const s = shares[k], call = nodes[s.call], { name } = nodes[s.to], [use, uses] = s.use, code = data.rules[s.code]
+  const s = shares[k], call = nodes[s.call], { name } = nodes[s.to], [use, uses] = s.use, { code, says } = data.rules[s.code]
   const found = [make("h2", `Backward: what ${name} gets from a call${uses > 1 ? `, use ${use} of ${uses}` : ""}`), make("p.what.mono", `${call.name} = ${call.text}`),
     written(`∂${name} += ${s.rule}`, s.reads.map(([symbol]) => symbol))]
+  if (says) found.push(make("p.what", "", make("small", says)))
   if (code) found.push(make("details", "", make("summary", "the rule in Python"), make("pre", code)))
   const texts = s.reads.filter(([, , v]) => typeof v === "string"), arrays = s.reads.filter(([, , v]) => typeof v === "number")
   found.push(make("h2", "The rule reads"), row(...arrays.map(([symbol, label, v]) => figure(v, captioned(symbol, label)))))
@@ -82,7 +83,8 @@ function end() {
 
 // --- Nudge ------------------------------------------------------------------------------------------------------------
 
-const rounded = v => typeof v === "number" ? Number(v.toPrecision(6)).toString().replace("-", "−") : v
+const rounded = (v, digits = 6) => typeof v === "number" ? Number(v.toPrecision(digits)).toString().replace("-", "−") : v
+const mark = v => { const text = rounded(v, 3); return text.length < 7 ? text : v.toExponential(0).replace("-", "−") }
 
 function nudge(k, j) {
   const { name, slope, at: xs, loss } = nudges[k], centre = (xs.length - 1) / 2, svg = byId("plot")
@@ -90,8 +92,8 @@ function nudge(k, j) {
   const X = v => 46 + 500 * (v - xs[0]) / (xs.at(-1) - xs[0]), Y = v => 205 - 190 * (v - low + room) / (high - low + 2 * room)
   const tangent = x => loss[centre] + slope * (x - xs[centre]), inside = v => Math.max(low - room, Math.min(high + room, v))
   svg.replaceChildren()
-  for (const [text, x, y, anchor] of [[rounded(xs[0]), 46, 224, "start"], [`${name} →`, 296, 224, "middle"], [rounded(xs.at(-1)), 546, 224, "end"], [rounded(high), 42, Y(high) + 4, "end"], [rounded(low), 42, Y(low) + 4, "end"]])
-    draw("text", { x, y, "text-anchor": anchor }, String(text).slice(0, 20), svg)
+  for (const [text, x, y, anchor] of [[mark(xs[0]), 46, 224, "start"], [`${name} →`, 296, 224, "middle"], [mark(xs.at(-1)), 546, 224, "end"], [mark(high), 42, Y(high) + 4, "end"], [mark(low), 42, Y(low) + 4, "end"]])
+    draw("text", { x, y, "text-anchor": anchor }, text, svg)
   draw("path", { class: "axis", d: "M46,10 V208 H546" , fill: "none" }, "", svg)
   if (typeof slope === "number") {                // only as far as it is within the picture
     const ends = [xs[0], xs.at(-1)].map(x => slope === 0 || inside(tangent(x)) === tangent(x) ? x : xs[centre] + (inside(tangent(x)) - loss[centre]) / slope)

@@ -112,7 +112,7 @@ function refresh(travel) {                        // every node and edge as it i
 
 function fill(from = byId("pane").scrollTop) {    // the numbers and heat maps of the nodes in sight
   const pane = byId("pane"), top = from / shown.scale + shown.size.top - 200, bottom = top + pane.clientHeight / shown.scale + 400
-  for (const box of shown.boxes) if (matchMedia("print").matches || (box.y > top && box.y < bottom)) box.rows.forEach((_, k) => setRow(box, k, box.now[k]))
+  for (const box of shown.boxes) if (printing || (box.y > top && box.y < bottom)) box.rows.forEach((_, k) => setRow(box, k, box.now[k]))
 }
 
 function journeyAlong(edge) {                     // the share goes from the call to its argument, where it is added
@@ -144,7 +144,7 @@ function reveal(active, first, smooth) {                // scroll the pane, neve
 
 function fit(wanted) {                            // as large as the pane's width allows, if that can be read
   const { left, top, width, height } = shown.size, svg = byId("graph")
-  shown.scale = wanted || Math.max(0.75, Math.min(1, (byId("pane").clientWidth - 2) / width))
+  shown.scale = wanted || Math.max(0.7, Math.min(1, (byId("pane").clientWidth - 2) / width))
   svg.setAttribute("viewBox", `${left} ${top} ${width} ${height}`)
   svg.setAttribute("width", width * shown.scale), svg.setAttribute("height", height * shown.scale)
 }
@@ -153,4 +153,6 @@ byId("larger").onclick = () => { scale = Math.min(2, shown.scale * 1.25); fit(sc
 byId("smaller").onclick = () => { scale = Math.max(0.2, shown.scale / 1.25); fit(scale) }
 addEventListener("resize", () => { fit(scale); fill() })
 byId("pane").addEventListener("scroll", () => fill())
-addEventListener("beforeprint", () => fill())
+let printing = 0                                  // where the walk was, for on paper both passes are done
+addEventListener("beforeprint", () => { printing = at || 1; go(items.length - 1); fill() })
+addEventListener("afterprint", () => { const k = printing; printing = 0; go(k) })
