@@ -18,9 +18,10 @@ import scipy.sparse
 
 from ..calculus.rows import Each
 from ..core.sparse import Patches, length
-from ..engine import TABLE, Tensor, gradients
-from .notation import calculus, entry, symbols, unpacked, written_call
+from ..engine import TABLE, Tensor, gradients, history
+from .notation import calculus, entry, written_call
 from .observing import observing
+from .reading import symbols, unpacked
 from .watch import source
 
 
@@ -96,7 +97,9 @@ def backward_pass(y: Tensor, names: dict[int, str], g: Any = None) -> BackwardPa
     recorder = Recorder()
     with observing(recorder):
         found = gradients(y, g=g)
-    made = sorted({t for t, *_ in recorder.events} | {a for *_, a, _ in recorder.events} | {y}, key=lambda t: t.birth)
+    behind = history(y)  # a call without a derivative is replayed through its reference: what happens there is its own
+    inside = set(behind)
+    events, made = [event for event in recorder.events if event[0] in inside], behind[::-1]
     names, counts = dict(names), {"t": 0, "leaf": 0}
     for t in made:
         if id(t) not in names:
@@ -106,7 +109,7 @@ def backward_pass(y: Tensor, names: dict[int, str], g: Any = None) -> BackwardPa
     values = {id(t): t.data.copy() for t in made if t.fn is None}
     values |= {id(a): a.copy() for t in made for a in (*t.args, *t.kwargs.values()) if isinstance(a, np.ndarray)}
     walk = BackwardPass(y, [], found, names, values)
-    walk.steps = steps(walk, recorder.events)
+    walk.steps = steps(walk, events)
     return walk
 
 

@@ -3,22 +3,18 @@
 A rule of the table is Python, `g @ mT(b)`; on paper it is g bᵀ. calculus() translates the expression; rules that are
 named functions have their formula in NAMED.
 """
-# tested in tests/seeing/test_explain.py
 
 from __future__ import annotations
 
 import ast
-import functools
-import inspect
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..calculus.listing import formula, full_name
 from ..core.interface import getitem
-from ..engine import Tensor
+from ..engine import TABLE, Tensor
 from ..rules import zero_pad
 
 INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@"}
@@ -27,14 +23,16 @@ THROUGH_TIME = "Σₜ hₜ₋₁ᵀ"
 NAMED: dict[str, str | tuple[str, ...]] = {  # a tuple has a formula for each argument
     "d_left": "g bᵀ",
     "d_right": "aᵀ g",
-    "d_zeta": "−g ∘ s ζ(s + 1, q)",
     "extreme": "g ∘ [x = y] / number of ties",
     "d_getitem": "g at [index], 0 elsewhere",
-    "one_part": "the part of g that it became",
+    "parts": "the part of g that it became",
     "one_operand": "the sum of products with it and g changing places",
     "d_solve_matrix": "−(a⁻ᵀ g) yᵀ",
     "d_solve_right": "a⁻ᵀ g",
-    "d_cholesky": "L⁻ᵀ Φ(Lᵀ g) L⁻¹, its lower triangle",
+    "d_cholesky": "L⁻ᵀ Φ(Lᵀ g) L⁻¹, one triangle of it",
+    "d_length": "g ∘ x / y",
+    "d_p_length": "g ∘ sign(x) ∘ (|x| / y)^(p − 1)",
+    "d_polygamma": "g ∘ polygamma(n + 1, x)",
     "d_logsumexp": "g ∘ softmax(x)",
     "d_embedding": "Σ g over the places of each id",
     "d_embedding_bag": "Aᵀ g for means A table",
@@ -116,7 +114,9 @@ def calculus(derivative: Any, t: Tensor, i: int) -> str:
     """
     name = getattr(derivative, "__name__", "")
     ours = getattr(derivative, "__module__", "").startswith("tinygrad_nlp.")
-    if t.fn is np.power and not isinstance(t.args[1], Tensor) and np.ndim(t.args[1]) == 0 and i == 0:
+    if TABLE[t.fn].reference is derivative:  # type: ignore[index]
+        text = "the chain rule through its reference"
+    elif t.fn is np.power and not isinstance(t.args[1], Tensor) and np.ndim(t.args[1]) == 0 and i == 0:
         text = f"g ∘ {lowered(t.args[1])}"
     elif t.fn is np.power:
         text = ["g ∘ b ∘ a^(b − 1)", "g ∘ y ∘ ln a"][i]
@@ -144,8 +144,8 @@ def lowered(n: Any) -> str:
 
 
 SUM, PRODUCT, SIGN, ATOM = range(4)  # how tightly an expression holds together
-SYMBOLS = {"LN2": "ln 2", "LN10": "ln 10", "np.pi": "π"}
-FUNCTIONS = {"expit": "σ", "log": "ln", "digamma": "ψ", "zeta": "ζ", "negative": "−"}
+SYMBOLS = {"LN2": "ln 2", "LN10": "ln 10", "np.pi": "π", "math.pi": "π", "np.nan": "NaN"}
+FUNCTIONS = {"expit": "σ", "log": "ln", "digamma": "ψ", "zeta": "ζ"}
 BINARY: dict[type, str] = {ast.Add: " + ", ast.Sub: " − ", ast.Mult: " ∘ ", ast.MatMult: " ", ast.Div: " / "}
 ORDER: dict[type, str] = {ast.Gt: ">", ast.Lt: "<", ast.GtE: "≥", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
 
@@ -177,6 +177,8 @@ def paper(node: ast.AST) -> tuple[str, int]:
             ast.dump(b) == ast.dump(c) or isinstance(b, ast.Constant)  # g * y * y, g * 2 * x
         ):
             return f"{held(a, PRODUCT)} ∘ {held(ast.BinOp(b, ast.Mult(), c), PRODUCT)}", PRODUCT
+        case ast.BinOp(op=ast.Mult(), left=ast.Constant(value=0)):
+            return "0", ATOM
         case ast.BinOp(op=ast.Mult(), left=ast.Constant() as a, right=b):
             return f"{ast.unparse(a)}{held(b, PRODUCT)}", PRODUCT
         case ast.BinOp(op=ast.Add() | ast.Sub() as op, left=a, right=b):
@@ -188,7 +190,7 @@ def paper(node: ast.AST) -> tuple[str, int]:
         case ast.Subscript(value=a, slice=ast.Tuple(elts=parts)) if all(isinstance(p, ast.Constant) for p in parts):
             return paper(a)  # new axes only
         case ast.Call(func=f, args=[*args]):
-            return called(ast.unparse(f).removeprefix("np.").removeprefix("special."), f, args, held)
+            return called(ast.unparse(f).rpartition(".")[2], f, args, held)
     return ast.unparse(node), ATOM if isinstance(node, (ast.Name, ast.Constant, ast.Subscript)) else SUM
 
 
@@ -207,9 +209,15 @@ def called(name: str, f: ast.AST, args: list[ast.expr], held: Callable[[ast.AST,
             return f"exp({held(a, SUM)})", ATOM
         case "ratio", [a, b]:
             return f"{held(a, PRODUCT)} / {held(b, ATOM)}", PRODUCT
+        case "cone", [g, _, _, slope, *_]:  # to first order
+            return f"{held(g, PRODUCT)} ∘ {held(slope, ATOM)}", PRODUCT
+        case "weight", [a, b]:
+            return f"σ({held(a, SUM)} − {held(b, PRODUCT)})", ATOM
+        case (("off_zero" | "off_minus_one"), [_, b]):  # where there is a limit
+            return paper(b)
         case "winner", [a, _, y]:
             return f"[{held(a, SUM)} = {held(y, SUM)}]", ATOM
-        case (("rows" | "spread" | "reshape"), [a, *_]):
+        case (("as_matrix" | "spread" | "reshape"), [a, *_]):
             return held(a, SUM), paper_level(a)
         case "where", [c, a, b]:
             condition = held(c, SUM).removeprefix("[").removesuffix("]")
@@ -223,62 +231,3 @@ def called(name: str, f: ast.AST, args: list[ast.expr], held: Callable[[ast.AST,
 
 def paper_level(node: ast.AST) -> int:
     return paper(node)[1]
-
-
-@functools.cache
-def source_code(function: Any) -> str:
-    """A rule as the table has it: the lambda's body, or the whole function."""
-    if getattr(function, "__name__", "") == "<lambda>":
-        return formula(function)
-    try:
-        return textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):  # typed into a console, or not Python
-        return ""
-
-
-# --- What a rule reads ------------------------------------------------------------------------------------------------
-
-ABOUT = {"shape", "ndim", "size", "dtype", "len"}  # these ask for no number of an array
-
-
-@functools.cache
-def symbols(function: Any) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that a rule's code reads, and of these the ones whose numbers it reads, not only their shape."""
-    code = source_code(function)
-    if not code or code == "λ":
-        everything = frozenset(inspect.signature(function).parameters)
-        return everything, everything
-    every = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
-    return frozenset(every), frozenset(numbers(ast.parse(code), function))
-
-
-def numbers(node: ast.AST, function: Any) -> set[str]:
-    """The names in an expression whose numbers it depends on."""
-    match node:
-        case ast.Name(ctx=ast.Load()):
-            return {node.id}
-        case ast.Attribute(attr=attr) if attr in ABOUT:
-            return set()
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in ABOUT:
-            return set()
-        case ast.Call(func=ast.Name(id="type" | "isinstance")):
-            return set()
-        case ast.Call(func=ast.Name(id=name), args=args) if inspect.isfunction(function.__globals__.get(name)):
-            inner = function.__globals__[name]
-            read, parameters = symbols(inner)[1], list(inspect.signature(inner).parameters)
-            told = zip(args, parameters, strict=False)
-            return set[str]().union(*(numbers(a, function) for a, p in told if p in read))
-        case ast.GeneratorExp(elt=elt, generators=[loop]) | ast.ListComp(elt=elt, generators=[loop]):
-            inside = numbers(elt, function)
-            used = isinstance(loop.target, ast.Name) and loop.target.id in inside
-            return inside | (numbers(loop.iter, function) if used else set())
-    return set[str]().union(*(numbers(child, function) for child in ast.iter_child_nodes(node)))
-
-
-def unpacked(function: Any, parts: Sequence[Any]) -> list[str]:
-    """What a derivative calls the parts of what the forward pass has saved for it: r, z = saved."""
-    for node in ast.walk(ast.parse(source_code(function) or "0")):
-        match node:
-            case ast.Assign(targets=[ast.Tuple(elts=elts)], value=ast.Name(id="saved")) if len(elts) == len(parts):
-                return [ast.unparse(e) for e in elts]
-    return [f"saved[{k}]" for k in range(len(parts))]

@@ -20,8 +20,9 @@ import numpy as np
 from ..core.sparse import RowSparse
 from ..engine import Tensor
 from .events import BackwardPass, Read, Share, Step, folded, norm
-from .notation import argument, source_code
+from .notation import argument
 from .nudge import curves, label
+from .reading import source_code
 from .text import brief, shortened
 
 COLUMNS = 8  # of an array that is shown as numbers
