@@ -17,17 +17,22 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nlp.parallel import ranks as all_ranks
 from tinygrad_nlp.run import keep_freed_memory
 
-from . import ours, work
+from . import ours, ranks, work
 
 BURST = 0.1  # seconds a side is at work before the next one's turn
 
 
 def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, Any]:
     """Measure and print what is asked for; the same figures as a dictionary."""
+    world = all_ranks()
     parts: dict[str, Callable[[], Any]] = {n: partial(compare, n, threads, seconds) for n in work.WORK}
     parts |= {"growth": lambda: growth(seconds, out), "memory": memory, "import": import_time}
+    parts |= {"ranks": lambda: ranks.growth(seconds, out)}
+    if world.size > 1:
+        parts = {n: partial(ranks.compare, n, seconds, world) for n in work.WORK if n != "chain"}
     chosen = [part for part in parts if not names or any(part.startswith(name) for name in names)]
     unknown = [name for name in names if not any(part.startswith(name) for part in parts)]
     if unknown:
@@ -38,7 +43,8 @@ def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, 
     set_threads(threads)
     keep_freed_memory()
     found: dict[str, Any] = {"machine": machine(threads)}
-    print("  ".join(f"{key} {value}" for key, value in found["machine"].items()))
+    if world.rank == 0:
+        print("  ".join(f"{key} {value}" for key, value in found["machine"].items()))
     for part in chosen:
         found[part] = parts[part]()
     return found
@@ -65,7 +71,18 @@ def machine(threads: int) -> dict[str, str]:
     versions = {"Python": platform.python_version(), "NumPy": np.__version__}
     if "torch" in sys.modules:
         versions["PyTorch"] = sys.modules["torch"].__version__
-    return versions | {"threads": str(threads), "processor": platform.machine()}
+    return versions | {"threads": str(threads), "processor": platform.machine()} | kernel()
+
+
+def kernel() -> dict[str, str]:
+    """The library that does NumPy's matrix products, and the processor that it takes this one for."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return {}
+    blas = [p for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas" and "numpy" in p["filepath"]]
+    named = [f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}" for pool in blas]
+    return {"BLAS": ", ".join(named)}
 
 
 # --- Side by side -----------------------------------------------------------------------------------------------------
@@ -80,18 +97,21 @@ def compare(name: str, threads: int, seconds: float) -> dict[str, Any]:
             steps[side] = piece.side(side)[0]
         except ImportError as e:
             print(f"  {side}: not installed ({e.name})")
-    print(f"\n{name}\n  {'':<22} {'median':>10} {'middle half':>21} {'ours takes':>11}")
+    peaks = {side: peak(step) for side, step in steps.items() if side.partition(",")[0] not in ("PyTorch", "MyGrad")}
+    print(f"\n{name}\n  {'':<22} {'median':>10} {'middle half':>21} {'peak':>10} {'ours takes':>11}")
     times = in_turns(steps, seconds, time.process_time if threads == 1 else time.perf_counter)
     medians = {side: statistics.median(t) for side, t in times.items()}
     for side, t in times.items():
         low, _, high = statistics.quantiles(t, n=4)
         ratio = "" if side == "ours" else f"{medians['ours'] / medians[side]:>9.2f} ×"
-        print(f"  {side:<22} {milliseconds(medians[side])} {milliseconds(low)} …{milliseconds(high)} {ratio}")
-    found: dict[str, Any] = {"seconds": times, "median": medians, "goals": {}}
+        memory = f"{peaks[side] / 1e6:>7.2f} MB" if side in peaks else f"{'':>10}"
+        print(f"  {side:<22} {milliseconds(medians[side])} {milliseconds(low)} …{milliseconds(high)} {memory} {ratio}")
+    found: dict[str, Any] = {"seconds": times, "median": medians, "peak": peaks, "goals": {}}
     for rival, most in piece.goals.items():
         rivals = [m for side, m in medians.items() if side.startswith(rival)]
+        like = f"ours, {rival.partition(', ')[2]}"  # dense beside dense
         if rivals:
-            ratio = medians["ours"] / min(rivals)
+            ratio = medians[like if like in medians else "ours"] / min(rivals)
             found["goals"][rival] = {"ratio": ratio, "at most": most, "met": ratio <= most}
             print(f"  {ratio:.2f} × {rival} at its best; goal {most} ×: {'met' if ratio <= most else 'MISSED'}")
     return found
@@ -201,7 +221,7 @@ def memory() -> dict[str, Any]:
     cell's, the probabilities, and as many gradients as there are parameters. In pieces of time, each forgotten but for
     its states and computed again on the way back (checkpoint), a step takes less memory, and more time: the last
     column, in multiples of ours."""
-    sides = ("ours", "ours, in 16 pieces", "NumPy by hand")
+    sides = ("ours", "ours, in 16 pieces", "kernels alone")
     found: dict[str, Any] = {}
     print(
         f"\nmemory of a step in MB\n  {'':<14} {'must keep':>10}"

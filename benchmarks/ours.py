@@ -1,5 +1,5 @@
 """The same work in tinygrad_nlp, as its users write it: a model, backward(), an optimiser; and a character RNN in
-pieces, which takes the model apart. See by_hand.py."""
+pieces, which takes the model apart. See kernels.py."""
 
 from __future__ import annotations
 
@@ -10,26 +10,52 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nlp import Tensor, affine, checkpoint, embedding, gru, nn, relu, rnn, softmax_cross_entropy
-from tinygrad_nlp.nlp import models
+from tinygrad_nlp.nlp import bags, models
 from tinygrad_nlp.optim import SGD, Adam, Optimizer
+from tinygrad_nlp.parallel import Ranks
 from tinygrad_nlp.recurrent import lstm_states
 
-from .by_hand import Arrays, Side
+from .kernels import Arrays, Side
+
+ALONE = Ranks()
 
 
-def training(model: Any, parameters: Arrays, batches: Any, optimizer: Callable[[Any], Optimizer], loss: Any) -> Side:
-    """Steps of training from the given parameters."""
+def training(
+    model: Any,
+    parameters: Arrays,
+    batches: Any,
+    optimizer: Callable[[Any], Optimizer],
+    loss: Any,
+    ranks: Ranks = ALONE,
+) -> Side:
+    """Steps of training from the given parameters, by all ranks; loss is the mean over a batch."""
     model.load_state_dict(dict(zip(model.state_dict(), parameters, strict=True)))
     update, data = optimizer(model), itertools.cycle(batches)
 
     def step() -> float:
         update.zero_grad()
-        value = loss(*next(data))
+        batch, share = sharded(next(data), ranks)
+        value = loss(*batch) if ranks.size == 1 else loss(*batch) * share
         value.backward()
+        ranks.add_gradients(model)
         update.step()
         return value.item()
 
     return step, lambda: list(model.state_dict().values())
+
+
+def sharded(batch: Any, ranks: Ranks) -> tuple[Any, float]:
+    """This rank's part of a batch, whose last axis counts examples (of bags: ids, offsets, labels), and its share."""
+    *inputs, labels = batch
+    if ranks.size == 1:
+        return batch, 1.0
+    n = labels.shape[-1]
+    mine = ranks.shard(n)
+    if len(inputs) == 2:
+        inputs = bags.take(*inputs, np.arange(n)[mine])
+    else:
+        inputs = [a[:, mine] if labels.ndim == 2 else a[mine] for a in inputs]
+    return (*inputs, labels[..., mine]), (mine.stop - mine.start) / n
 
 
 def chain(parameters: Arrays, batches: Any, length: int) -> Side:
@@ -47,7 +73,7 @@ def chain(parameters: Arrays, batches: Any, length: int) -> Side:
     return step, lambda: [t.data for t in leaves]
 
 
-def bigram(parameters: Arrays, batches: Any) -> Side:
+def bigram(parameters: Arrays, batches: Any, ranks: Ranks = ALONE) -> Side:
     (V, D), (_, H) = parameters[0].shape, parameters[1].shape
     model = models.NeuralBigram(V, D, H, rng=np.random.default_rng(0))
     return training(
@@ -56,10 +82,11 @@ def bigram(parameters: Arrays, batches: Any) -> Side:
         batches,
         lambda model: SGD(model, 0.3),
         lambda ids, labels: softmax_cross_entropy(model(ids), labels),
+        ranks,
     )
 
 
-def mlp(parameters: Arrays, batches: Any) -> Side:
+def mlp(parameters: Arrays, batches: Any, ranks: Ranks = ALONE) -> Side:
     rng, sizes = np.random.default_rng(0), [W.shape for W in parameters[::2]]
     first, second, last = (nn.Linear(*size, rng=rng) for size in sizes)
     model = nn.Sequential(first, relu, second, relu, last)
@@ -69,10 +96,11 @@ def mlp(parameters: Arrays, batches: Any) -> Side:
         batches,
         lambda model: Adam(model, 0.001),
         lambda x, labels: softmax_cross_entropy(model(x), labels),
+        ranks,
     )
 
 
-def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
+def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool, ranks: Ranks = ALONE) -> Side:
     model = models.DeepAveragingNetwork(*parameters[0].shape, layers=0, rng=np.random.default_rng(0))
     return training(
         model,
@@ -80,10 +108,11 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
         batches,
         lambda model: Adam(model, 0.001, lazy=sparse),
         lambda ids, offsets, labels: softmax_cross_entropy(model(ids, offsets), labels),
+        ranks,
     )
 
 
-def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1) -> Side:
+def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1, ranks: Ranks = ALONE) -> Side:
     (V, D), H = parameters[0].shape, len(parameters[3])
     model = models.CharRNN(V, D, H, cell, rng=np.random.default_rng(0))
 
@@ -99,7 +128,8 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1) 
             total = total + loss_of(states, output.W, output.b, labels[t : t + n])
         return total / labels.size
 
-    return training(model, parameters, batches, lambda model: Adam(model, 0.005), whole if pieces == 1 else in_pieces)
+    loss = whole if pieces == 1 else in_pieces
+    return training(model, parameters, batches, lambda model: Adam(model, 0.005), loss, ranks)
 
 
 # --- A character RNN in pieces of time that are forgotten, but for their states, and computed again on the way back ---

@@ -1,8 +1,8 @@
-"""The work of by_hand.py in PyTorch, autograd and MyGrad, if installed: pip install tinygrad-nlp[compare].
+"""The work of kernels.py in PyTorch, autograd and MyGrad, if installed: pip install tinygrad-nlp[compare].
 
 PyTorch is used as its manual advises for a CPU: one call runs a recurrent layer over the whole sequence, lookups take
 ids, Adam is the fused one. Its recurrent layers have a second bias, which is kept at zero. autograd and MyGrad have
-neither layers nor optimisers: they differentiate a plain formula, and by_hand makes the update.
+neither layers nor optimisers: they differentiate a plain formula, and kernels makes the update.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from . import by_hand
-from .by_hand import Arrays, Side
+from . import kernels
+from .kernels import Arrays, Side
 
 
 class PyTorch:
-    """The models of by_hand.py as users of PyTorch have them."""
+    """The models of kernels.py as users of PyTorch have them."""
 
     def __init__(self) -> None:
         import torch
@@ -163,7 +163,7 @@ class Plain:
             h = self.np.maximum(self.np.matmul(h, W2) + b2, 0)
             return self.np.matmul(h, W3) + b3
 
-        return self.training(parameters, batches, by_hand.adam(parameters, 0.001), logits)
+        return self.training(parameters, batches, kernels.adam(parameters, 0.001), logits)
 
 
 def autograd() -> Plain:

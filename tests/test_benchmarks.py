@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import measure, work
+from benchmarks import measure, ours, ranks, work
+from tests.test_parallel import Alone, with_mpi
+from tinygrad_nlp.nlp import bags
 
 SMALL = {
     "chain": lambda: work.chain(length=9, width=3),
@@ -42,7 +45,7 @@ def trained(piece, side, steps=3):
 def twin(side):
     """Dense Adam moves rows that lazy Adam does not: each is compared with its like. Our small tables are always
     dense."""
-    return "NumPy by hand, dense" if side.endswith("dense") else "NumPy by hand"
+    return "kernels alone, dense" if side.endswith("dense") else "kernels alone"
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -51,9 +54,9 @@ def test_all_sides_do_the_same_work(name):
     piece = SMALL[name]()
     small_table = name == "averaged embedding"
     for side in filter(installed, piece.sides):
-        by_hand = "NumPy by hand, dense" if small_table and side == "ours" else twin(side)
+        kernels = "kernels alone, dense" if small_table and side == "ours" else twin(side)
         losses, parameters = trained(piece, side)
-        expected_losses, expected = trained(piece, by_hand)
+        expected_losses, expected = trained(piece, kernels)
         np.testing.assert_allclose(losses, expected_losses, rtol=1e-4, err_msg=side)
         for a, b, start in zip(parameters, expected, piece.parameters, strict=True):
             assert a.dtype == np.float32
@@ -74,25 +77,25 @@ def test_the_comparison_sees_different_work():
     piece = SMALL["bigram"]()
     losses, _ = trained(piece, "ours")
     piece.parameters[1][0, 0] += 0.5
-    assert not np.allclose(losses, trained(piece, "NumPy by hand")[0], rtol=1e-4)
+    assert not np.allclose(losses, trained(piece, "kernels alone")[0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", work.WORK)
 def test_every_goal_names_a_side(name):
     piece = work.WORK[name]() if "256" not in name else SMALL["chain"]()
-    assert piece.sides[:2] == ("ours", "NumPy by hand") or "dense" in piece.sides[1]
+    assert piece.sides[:2] == ("ours", "kernels alone") or "dense" in piece.sides[1]
     assert all(any(side.startswith(rival) for side in piece.sides) for rival in piece.goals)
 
 
 def test_measuring_a_piece_of_work(monkeypatch, capsys):
     monkeypatch.setattr(measure, "BURST", 1e-4)
-    monkeypatch.setattr(work, "EVERYONE", ("ours", "NumPy by hand"))
+    monkeypatch.setattr(work, "EVERYONE", ("ours", "kernels alone"))
     monkeypatch.setitem(work.WORK, "tiny", SMALL["bigram"])
     monkeypatch.setattr(work, "WORK", {"tiny": lambda: work.bigram(B=7, V=40, D=3, H=4)})
     found = json.loads(json.dumps(measure.run(["tiny"], 1, 0.01, Path("unused"))))
-    assert found["tiny"]["goals"]["NumPy by hand"]["at most"] == 1.2
+    assert found["tiny"]["goals"]["kernels alone"]["at most"] == 1.2
     shown = capsys.readouterr().out
-    assert "ours" in shown and "NumPy by hand" in shown and "×" in shown
+    assert "ours" in shown and "kernels alone" in shown and "×" in shown
 
 
 def test_growth_fits_a_line_and_draws_it(monkeypatch, capsys, tmp_path):
@@ -109,8 +112,58 @@ def test_peak_counts_what_a_step_holds_at_a_time():
     assert measure.peak(lambda: np.ones(1000).sum()) == pytest.approx(8000, rel=0.2)
 
 
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "chain"])
+def test_shards_of_a_batch_are_the_batch(name):
+    *inputs, labels = batch = SMALL[name]().batches[0]
+    parts, shares = zip(*(ours.sharded(batch, Alone(rank, 3)) for rank in range(3)), strict=True)
+    assert sum(shares) == pytest.approx(1)
+    assert np.array_equal(np.concatenate([part[-1] for part in parts], axis=-1), labels)
+    joined = np.concatenate([part[0] for part in parts], axis=-1 if labels.ndim == 2 else 0)
+    assert np.array_equal(joined, inputs[0])
+    for part, share in zip(parts, shares, strict=True):
+        assert len(inputs) == 1 or len(bags.lengths(*part[:2])) == part[-1].size == round(share * labels.size)
+
+
+def test_the_model_of_many_ranks_is_its_formula():
+    assert ranks.allreduce(2, 1e6, 3e-6, 1e-9) == pytest.approx(2 * 3e-6 + 1e-3)
+    assert ranks.allreduce(8, 1e6, 3e-6, 1e-9) == pytest.approx(6 * 3e-6 + 2 * 7 / 8 * 1e-3)
+    n = np.array([1e3, 1e5, 1e7])
+    a, b = ranks.line(2.0, n, 2 * 3e-6 + n * 1e-9)
+    assert (a, b) == (pytest.approx(3e-6), pytest.approx(1e-9))
+    assert ranks.line(2.0, n, n * 1e-9)[0] == pytest.approx(0, abs=1e-12)  # and never less
+
+
+def test_what_a_network_gives(capsys):
+    build = lambda B: work.bigram(B, V=40, D=3, H=4)  # noqa: E731
+    measured = {1: {"steps": {"small": 0.5}}, 2: {"steps": {}}}
+    found = ranks.recipe("small", build, 8, 0.01, measured, (1e-6, 1e-9))
+    assert found["bytes"] == 4 * (40 * 3 + 3 * 4 + 4 + 4 * 40 + 40) and found["steps"] == {1: 0.5}
+    for figures in found["networks"].values():
+        more, same = figures["efficiency, batch grows"], figures["speedup, same batch"]
+        assert max(same) == 8 and same[1] == more[1] == 1
+        assert 1 > more[2] > more[512] > 0
+    assert "model" in capsys.readouterr().out
+
+
+@with_mpi
+def test_ranks_take_turns_with_those_that_need_no_others(tmp_path):
+    run = [sys.executable, str(Path(__file__).parents[1] / "benchmarks" / "run.py")]
+    run += ["bigram", "--ranks", "2", "--seconds", "0.1", "--json", str(tmp_path / "found.json")]
+    (tmp_path / "torch.py").write_text("raise ImportError")  # its threads take long where others are at work
+    done = subprocess.run(
+        run, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    times = found["bigram"]["seconds"]
+    assert {"ours", "ours, 2 ranks"} <= times.keys() and len(set(map(len, times.values()))) == 1
+    assert done.stdout.count("NumPy") == 1 and "2 ranks take" in done.stdout
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--threads", "0"], ["--seconds", "-1"], ["--json", "no/such/folder/f.json"], ["nothing"]], ids=str
+    "arguments",
+    [["--threads", "0"], ["--ranks", "0"], ["--seconds", "-1"], ["--json", "no/such/folder/f.json"], ["nothing"]],
+    ids=str,
 )
 def test_bad_arguments_are_refused_before_anything_is_measured(arguments):
     run = [sys.executable, str(Path(__file__).parents[1] / "benchmarks" / "run.py"), *arguments]

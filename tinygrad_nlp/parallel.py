@@ -42,7 +42,7 @@ import numpy as np
 from .core.sparse import RowSparse
 from .files import digest
 from .optim import named_tensors
-from .run import Run, RunError, Stateful
+from .run import Run, RunError, Stateful, keep_freed_memory
 from .tree import named_leaves
 
 LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec of Open MPI, MPICH and Intel, and srun
@@ -245,6 +245,7 @@ class Follower:
         save_seconds: float = 0.0,
         **parts: Stateful,
     ) -> None:
+        keep_freed_memory()
         self.ranks, self.folder, self.parts = ranks, Path(folder), parts
         self.generators, self.keep = dict(generators or {}), dict(keep or {})
         error = ranks.comm.bcast(None)

@@ -1,5 +1,5 @@
-"""The work of the benchmarks written straight in NumPy, gradients by hand, updates in place: what a careful person
-would write without a framework, and what ours is compared with.
+"""The work of the benchmarks in our own kernels, without the engine: gradients by hand, updates in place. What ours
+takes beyond this is overhead. textbook.py has what one would write without either.
 
 Each function takes a model's parameters as arrays, in the order of its state_dict() and changed in place by every step,
 and the batches that the steps cycle through. It returns two functions: the step, which is forward, loss, backward and
