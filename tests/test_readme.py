@@ -62,7 +62,7 @@ def test_backpropagation_is_read_in_one_sitting() -> None:
     """Lesson 0, the engine and the table are all that must be read, and the README names them first."""
     reading = re.findall(r"\]\(((?:tinygrad_nlp|examples)/\S+\.py)\) \| \d+ \|", README)[:3]
     assert reading == ["examples/lessons/00_the_engine.py", "tinygrad_nlp/engine.py", "tinygrad_nlp/rules.py"]
-    assert lines_of("tinygrad_nlp/engine.py") <= 180
+    assert lines_of("tinygrad_nlp/engine.py") <= 180 and sum(map(lines_of, reading)) <= 600
 
 
 def test_what_the_engine_calls_is_named() -> None:

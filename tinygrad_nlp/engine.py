@@ -22,7 +22,7 @@ from .core.observing import Observer
 from .core.sparse import owned, settled
 from .core.unbroadcast import fit
 
-TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (calculus/rows.py); rules.py and fused.py fill it
+TABLE: dict[Callable[..., Any], Any] = {}  # function -> Row (calculus/kinds.py); rules.py and fused.py fill it
 births = itertools.count()
 observer: Observer | None = None
 summing = Lock()  # of two threads that add to one .grad, each adds to what the other left

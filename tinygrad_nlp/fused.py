@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .calculus.rows import Saved, op, values
+from .calculus.kinds import Saved, values
+from .calculus.rows import op
 from .core.sparse import RowSparse, add_rows
 from .core.unbroadcast import sum_rows
 from .recurrent import one_dtype

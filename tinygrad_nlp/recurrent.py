@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .calculus.rows import Saved, op
+from .calculus.kinds import Saved
+from .calculus.rows import op
 from .rules import sigmoid
 
 

@@ -15,7 +15,7 @@ import scipy.special as special
 
 import tinygrad_nlp as tg
 from tinygrad_nlp import engine, fused, polygamma, recurrent, rules
-from tinygrad_nlp.calculus import lengths, linear_algebra, rows
+from tinygrad_nlp.calculus import kinds, lengths, linear_algebra
 from tinygrad_nlp.core import interface, sparse
 from tinygrad_nlp.rules import mT, ratio, spread
 
@@ -278,7 +278,7 @@ ENGINE: list[tuple[Any, str, str, str]] = [
     (engine.seed, "np.array(_g, dtype=_y.dtype)", "np.ones_like(_y.data)", "upstream ignored"),
     (engine.Tensor.backward, "_d if _x.grad is None else _s", "_d", "grad overwritten"),
     (
-        rows.replayed,
+        kinds.replayed,
         "gradients(_y, _l, _g, create_graph=_c)",
         "gradients(_y, _l, _g, create_graph=False)",
         "second order lost in fused ops",
@@ -286,7 +286,7 @@ ENGINE: list[tuple[Any, str, str, str]] = [
     (engine.remembered, "_v.setflags(write=False)", "pass", "intermediates can be edited"),
     (engine.remembered, "return _t", "_t.saved = _t\nreturn _t", "every node a reference cycle"),
     (
-        rows.Fused.joint_shares,
+        kinds.Fused.joint_shares,
         "_t.saved.pop()",
         "_t.saved[-1]",
         "buffers that a derivative wrote to are used again",

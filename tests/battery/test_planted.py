@@ -21,8 +21,8 @@ from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
 from tinygrad_nlp.calculus import lengths
+from tinygrad_nlp.calculus.kinds import Each
 from tinygrad_nlp.calculus.listing import full_name
-from tinygrad_nlp.calculus.rows import Each
 from tinygrad_nlp.engine import TABLE
 from tinygrad_nlp.strategies import programs
 

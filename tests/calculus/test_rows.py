@@ -14,8 +14,8 @@ import scipy.special as special
 
 from tinygrad_nlp import Tensor, composite, flat, gradients, op, rule, table
 from tinygrad_nlp import relu as our_relu
+from tinygrad_nlp.calculus.kinds import Saved, values
 from tinygrad_nlp.calculus.listing import formula, full_name
-from tinygrad_nlp.calculus.rows import Saved, values
 from tinygrad_nlp.engine import TABLE
 
 

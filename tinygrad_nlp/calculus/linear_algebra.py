@@ -16,7 +16,8 @@ import numpy as np
 import scipy.linalg
 
 from ..rules import mT
-from .rows import composite, op, rule, values
+from .kinds import values
+from .rows import composite, op, rule
 
 det, inv, solve = np.linalg.det, np.linalg.inv, np.linalg.solve
 

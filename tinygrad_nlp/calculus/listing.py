@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.interface import name
 from ..engine import TABLE
-from .rows import Each, Row
+from .kinds import Each, Row
 
 
 def table() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calculus.rows import values
+from ..calculus.kinds import values
 from ..engine import Tensor, gradients
 from ..tree import branches, map_leaves, named_leaves
 from .diagnose import dense

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from ..calculus.rows import Each
+from ..calculus.kinds import Each
 from ..core.sparse import Patches, length
 from ..engine import TABLE, Tensor, gradients, history
 from .notation import calculus, entry, written_call

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..calculus.rows import values
+from ..calculus.kinds import values
 from ..core import notebook
 from ..core.interface import name
 from ..core.sparse import Patches, RowSparse
