@@ -17,6 +17,7 @@ from tests.battery import checks, planted
 from tests.battery.drawing import SEEDS, Case
 from tests.battery.every_case import CASES
 from tests.battery.plant import plant
+from tests.battery.planted_edges import EDGES
 from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
@@ -146,6 +147,17 @@ def test_the_engine_passes() -> None:
 def test_wrong_engines_are_caught(where: Any, old: str, new: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, where, old, new)
     assert caught(engine_checks()), f"nothing noticed: {why}"
+
+
+@pytest.mark.parametrize(
+    ("where", "old", "new", "why", "check"), EDGES, ids=[f"{m[0].__name__}: {m[3]}" for m in EDGES]
+)
+def test_wrong_edges_are_caught(
+    where: Any, old: str, new: str, why: str, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes([check])
+    plant(monkeypatch, where, old, new)
+    assert caught([check]), f"nothing noticed: {why}"
 
 
 def test_there_are_enough() -> None:

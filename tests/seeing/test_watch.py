@@ -142,6 +142,11 @@ def test_lists_that_stay_as_they_are_pass():
         deep[1][0] = 3
         with pytest.raises(RuntimeError, match="a list, changed"):
             y.backward()
+        nested = [[0, 1]]
+        y = square[nested].sum()
+        nested[0][0] = 3
+        with pytest.raises(RuntimeError, match="a list, changed"):
+            y.backward()
     assert square.grad.sum() == 12 + 2 + 2
 
 
