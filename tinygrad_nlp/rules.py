@@ -164,9 +164,17 @@ rule(np.cumsum, lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(
 # --- Shapes -----------------------------------------------------------------------------------------------------------
 # A function that only moves numbers about is undone by moving them back.
 
-rule(np.copy, lambda g, y, x: g)
-rule(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape))
-rule(np.ravel, lambda g, y, x: np.reshape(g, x.shape))
+
+def fixed(order: str) -> Any:
+    """An order of entries that does not depend on how an array lies in memory."""
+    if order not in ("C", "F"):
+        raise ValueError(f"order={order!r} depends on how an array lies in memory: the gradient needs 'C' or 'F'")
+    return order
+
+
+rule(np.copy, lambda g, y, x, order="K": g)
+rule(np.reshape, lambda g, y, x, shape, order="C": np.reshape(g, x.shape, fixed(order)))
+rule(np.ravel, lambda g, y, x, order="C": np.reshape(g, x.shape, fixed(order)))
 rule(np.expand_dims, lambda g, y, x, axis: np.reshape(g, x.shape))
 rule(np.squeeze, lambda g, y, x, axis=None: np.reshape(g, x.shape))
 rule(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from tests.battery.cases import case, reduction
 from tests.battery.drawing import Draw
 from tinygrad_nlp.calculus import statistics
+from tinygrad_nlp.core.scipys import sparse_product
 
 # --- Quantiles --------------------------------------------------------------------------------------------------------
 
@@ -185,3 +187,12 @@ def cumulative(d: Draw) -> tuple[Any, ...]:
     x = d.array(d.shape(min_dims=1))
     axis, first = d.integer(-x.ndim, x.ndim - 1), d.pick(True, False)
     return lambda fn, x: fn(x, axis=axis, include_initial=first), x
+
+
+@case(sparse_product, fn=lambda a, b: a @ b)
+def with_a_sparse_matrix(d: Draw) -> tuple[Any, ...]:
+    m, n = d.integer(1, 3), d.integer(1, 3)
+    matrix = scipy.sparse.csr_array(d.rng.normal(size=(m, n)) * d.integers(0, 2, (m, n)))
+    if d.integer(0, 1):
+        return lambda fn, x: fn(x, matrix), d.array((d.integer(1, 3), m))
+    return lambda fn, x: fn(matrix, x), d.array(d.pick((n,), (n, 2)))

@@ -190,7 +190,14 @@ def test_tensors_in_keywords_and_unknown_keywords_are_refused_at_the_call() -> N
         lambda: np.sum(t, dtype=float),
     )
     refused(TypeError, "`sum` of a Tensor takes no keyword dtype=", lambda: t.sum(dtype=float))
-    refused(TypeError, "`reshape` of a Tensor takes no keyword order=", lambda: np.reshape(t, (2, 1), order="F"))
+    refused(
+        TypeError, "`squeeze` of a Tensor: got an unexpected keyword argument 'order'", lambda: t.squeeze(order="F")
+    )
+    refused(
+        ValueError,
+        "order='A' depends on how an array lies in memory",
+        lambda: np.sum(np.reshape(t, (2, 1), order="A")).backward(),
+    )
     refused(
         TypeError, "`where` has no derivative for its argument 0: pass its values, t.data", lambda: np.where(t, t, t)
     )

@@ -20,5 +20,5 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def axis_of(axis: int, ndim: int) -> int:
-    """One axis, from 0 on."""
-    return axes_of(axis, ndim)[0]
+    """One axis, from 0 on; TypeError for a tuple."""
+    return np.lib.array_utils.normalize_axis_index(axis, ndim)

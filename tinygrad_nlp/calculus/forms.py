@@ -4,7 +4,6 @@ A row's derivatives name what they need, (g, y, x, axis=None, *, keepdims=False)
 another order, (a, axis, dtype, out, keepdims, …). What a user writes is bound to NumPy's signature, and handed on
 under ours.
 """
-# tested in tests/calculus/test_rows.py
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def vector_length(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if isinstance(ord, str):
         raise ValueError(f"linalg.norm: ord={ord!r} is for matrices, and {np.shape(x)} along {axis} are vectors")
-    if ord == 2:
+    if ord is None or ord == 2:
         return length(x, axis, keepdims=keepdims)
     if np.isinf(ord):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis, keepdims=keepdims)
@@ -110,4 +110,4 @@ def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 
 
 @composite(np.linalg.matrix_norm)
 def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    return matrix_length(x, ord, (np.ndim(x) - 2, np.ndim(x) - 1), keepdims)
+    return matrix_length(x, "fro" if ord is None else ord, (np.ndim(x) - 2, np.ndim(x) - 1), keepdims)

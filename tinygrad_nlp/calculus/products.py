@@ -14,7 +14,7 @@ import numpy as np
 from ..core.scipys import sparse_product
 from ..engine import call
 from ..rules import contract
-from .axes import axes_of, count
+from .axes import axes_of, axis_of, count
 from .rows import composite, rule
 from .shapes import array
 
@@ -75,7 +75,7 @@ rule(sparse_product, lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g)
 
 @composite(np.vecdot)
 def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
-    return np.sum(x1 * x2, axis)
+    return np.sum(x1 * x2, axis_of(axis, max(np.ndim(x1), np.ndim(x2))) - max(np.ndim(x1), np.ndim(x2)))
 
 
 @composite(np.cross)

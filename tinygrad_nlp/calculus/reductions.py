@@ -78,7 +78,8 @@ def std(a: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) ->
 @composite(np.prod)
 def prod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Multiply one half by the other until one factor is left: right with zeros, to any order."""
-    axes = tuple(range(a.ndim)) if axis is None or a.ndim == 0 else axes_of(axis, a.ndim)
+    whole = axis is None or (a.ndim == 0 and axis in (0, -1))
+    axes = tuple(range(a.ndim)) if whole else axes_of(axis, a.ndim)
     kept = [n for i, n in enumerate(a.shape) if i not in axes]
     a = np.reshape(np.moveaxis(a, axes, range(len(axes))), [count(a, axes), *kept])
     while len(a) > 1:
@@ -91,6 +92,8 @@ def prod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 @composite(np.cumprod)
 def cumprod(a: Any, axis: int | None = None) -> Any:
     """Each step multiplies every entry by the product of twice as many before it (Hillis and Steele 1986)."""
+    if axis is not None:
+        axis_of(axis, max(a.ndim, 1))  # refuses what is no axis
     a = np.moveaxis(np.ravel(a) if axis is None or a.ndim == 0 else a, axis or 0, 0)
     step = 1
     while step < len(a):
@@ -113,8 +116,9 @@ def accumulated(fn: Any, x: Any, axis: int | None, first: Any, include_initial: 
     if axis is None:
         if np.ndim(x) > 1:
             raise ValueError(f"{fn.__name__}: name the axis of {x.shape}, which has several")
-        x, axis = np.atleast_1d(x), 0
-    (axis,) = axes_of(axis, np.ndim(x))
+        axis = 0
+    x = np.atleast_1d(x)
+    (axis,) = (axis_of(axis, np.ndim(x)),) if include_initial else axes_of(axis, np.ndim(x))
     y = fn(x, axis)
     if not include_initial:
         return y

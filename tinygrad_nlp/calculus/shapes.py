@@ -74,15 +74,18 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return tuple(thin if sparse else np.broadcast_arrays(*thin))
 
 
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
 @composite(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     """Constants are added; every other mode (edge, reflect, symmetric, wrap) repeats entries, and so is an indexing."""
-    if array.ndim == 0:
+    if array.ndim == 0 and mode in PAD_MODES:
         return np.copy(array)
     width = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
     if mode == "constant":
         return zero_pad(array, width) + np.pad(np.zeros_like(array), width, constant_values=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+    if mode not in PAD_MODES:
         raise TypeError(
             f"pad of a Tensor has no mode {mode!r}: constant, edge, reflect, symmetric and wrap are differentiable"
         )
@@ -185,7 +188,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 @composite(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    x = np.moveaxis(ary, axis, 0)
+    x = np.moveaxis(ary, axis_of(axis, ary.ndim), 0)
     parts = np.array_split(np.arange(len(x)), indices_or_sections)
     return [np.moveaxis(x[part[0] : part[-1] + 1] if len(part) else x[:0], 0, axis) for part in parts]
 
@@ -260,7 +263,8 @@ def tile(A: Any, reps: Any) -> Any:
 
 @composite(np.repeat)
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    a, axis = (np.ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
+    a = np.ravel(a) if axis is None or a.ndim == 0 else a
+    axis = axis_of(0 if axis is None else axis, a.ndim)
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
 
 
@@ -269,7 +273,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @composite(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, *, mode: Any = "raise") -> Any:
-    a, axis = (np.ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
+    a = np.ravel(a) if axis is None or a.ndim == 0 else a
+    axis = axis_of(0 if axis is None else axis, a.ndim)
     places = np.take(np.arange(a.shape[axis]), indices, mode=mode)
     return a[(slice(None),) * axis + (places,)]
 
@@ -279,8 +284,10 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = axis_of(axis, arr.ndim)
-    if np.ndim(indices) != arr.ndim:
-        raise ValueError(f"take_along_axis: indices {np.shape(indices)} must have as many axes as {np.shape(arr)}")
+    if np.ndim(indices) != arr.ndim or np.asarray(indices).dtype.kind not in "iu" or isinstance(indices, list):
+        raise ValueError(
+            f"take_along_axis: indices {np.shape(indices)} must be integers with as many axes as {np.shape(arr)}"
+        )
     others = tuple(1 if k == axis else n for k, n in enumerate(arr.shape))
     index = list(np.indices(others, sparse=True))
     index[axis] = np.asarray(indices)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .axes import axes_of, axis_of
+from .axes import axes_of, axis_of, count
 from .rows import composite, op
 from .shapes import array
 
@@ -18,10 +18,12 @@ def quantiles(fn: Any, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, p
     """Sort; what fn (np.quantile or np.percentile) makes of the places 0 … n−1 is a place, perhaps between two.
     passing: over NaN, as if it were not there."""
     a, several = array(a), np.shape(q)
+    if passing and a.size == 0:
+        return np.nanmean(a, axis, keepdims=keepdims)
     axes = tuple(range(a.ndim)) if axis is None else axes_of(axis, a.ndim)
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     rows = np.moveaxis(a, axes, range(-len(axes), 0)) if axes else a[..., None]
-    rows = np.sort(np.reshape(rows, (*[n for i, n in enumerate(a.shape) if i not in axes], -1)), -1)
+    rows = np.sort(np.reshape(rows, (*[n for i, n in enumerate(a.shape) if i not in axes], count(a, axes))), -1)
     known = np.sum(~np.isnan(rows), -1) if passing else np.full(rows.shape[:-1], rows.shape[-1])
     place = np.full((*several, *known.shape), np.nan)
     for n in np.unique(known):
@@ -61,6 +63,8 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", k
 
 @composite(np.median)
 def median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    if np.size(a) == 0:
+        return np.mean(a, axis, keepdims=keepdims)
     return quantiles(np.quantile, a, 0.5, axis, "linear", keepdims, False)
 
 
@@ -121,6 +125,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n < 0:
         raise ValueError(f"diff: n is {n}: take differences 0 times or more")
     a = array(a)
+    if n == 0:
+        return a
     axis = axis_of(axis, a.ndim)
     edge = [*a.shape[:axis], 1, *a.shape[axis + 1 :]]
     ends = [None if x is None or x is np._NoValue else array(x) for x in (prepend, append)]
@@ -244,6 +250,8 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 
 @composite(np.vander)
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    if x.ndim != 1:
+        raise ValueError(f"vander: {x.shape} is no vector")
     n = len(x) if N is None else N
     powers = np.arange(n) if increasing else np.arange(n)[::-1]
     return x[:, None] ** powers
