@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.special as special
 
+from .calculus.axes import fixed
 from .calculus.rows import op, rule
 from .core.interface import astype, getitem
 from .core.sparse import Patches, scatter_values
@@ -163,14 +164,6 @@ rule(np.cumsum, lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(
 
 # --- Shapes -----------------------------------------------------------------------------------------------------------
 # A function that only moves numbers about is undone by moving them back.
-
-
-def fixed(order: str) -> Any:
-    """An order of entries that does not depend on how an array lies in memory."""
-    if order not in ("C", "F"):
-        raise ValueError(f"order={order!r} depends on how an array lies in memory: the gradient needs 'C' or 'F'")
-    return order
-
 
 rule(np.copy, lambda g, y, x, order="K": g)
 rule(np.reshape, lambda g, y, x, shape, order="C": np.reshape(g, x.shape, fixed(order)))

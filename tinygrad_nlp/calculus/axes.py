@@ -1,4 +1,4 @@
-"""Axes as NumPy takes them."""
+"""Axes, and the order of entries, as NumPy takes them."""
 # tested in tests/calculus/test_composites.py
 
 from __future__ import annotations
@@ -22,3 +22,10 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 def axis_of(axis: int, ndim: int) -> int:
     """One axis, from 0 on; TypeError for a tuple."""
     return np.lib.array_utils.normalize_axis_index(axis, ndim)
+
+
+def fixed(order: str) -> Any:
+    """An order of entries that does not depend on how an array lies in memory."""
+    if order not in ("C", "F"):
+        raise ValueError(f"order={order!r} depends on how an array lies in memory: the gradient needs 'C' or 'F'")
+    return order
