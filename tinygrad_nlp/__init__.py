@@ -47,6 +47,7 @@ from .seeing.explain import explain
 from .seeing.preflight import preflight
 from .seeing.watch import watch
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .tree import ravel
 
 __all__ = [
     "RowSparse",
@@ -77,6 +78,7 @@ __all__ = [
     "optim",
     "polygamma",
     "preflight",
+    "ravel",
     "relu",
     "rnn",
     "rule",

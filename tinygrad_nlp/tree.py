@@ -3,7 +3,6 @@
 A Module is any object with `named_parameters`; its attributes are its branches. Whatever is none of these (sizes,
 names, random generators) belongs to the tree's shape and is kept as it is.
 """
-# tested in tests/test_nn.py
 
 from __future__ import annotations
 
@@ -62,3 +61,33 @@ def _map(change: Callable[[Any], Any], tree: Any, changed: dict[int, Any]) -> An
     copied = copy.copy(tree)
     vars(copied).update(rebuilt)
     return copied
+
+
+def ravel(tree: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:
+    """The parameters of a model or a tree as one vector (n,), and unravel(vector), the same tree with other numbers.
+
+    The vector is float64, as scipy.optimize wants it; each leaf gets its own shape and dtype back. Of a tree that holds
+    Tensors only those are parameters, else all float arrays are. unravel() takes an array or a Tensor, through which
+    gradients flow. Raises ValueError where there is no parameter, or for a vector of another length.
+
+    >>> vector, unravel = ravel({"W": np.ones((2, 2)), "b": np.zeros(2)})
+    >>> vector
+    array([1., 1., 1., 1., 0., 0.])
+    >>> unravel(np.arange(6.0))["b"]
+    array([4., 5.])
+    """
+    leaves = [leaf for _, leaf in named_leaves(tree)]
+    chosen = [a for a in leaves if isinstance(a, Tensor)] or [a for a in leaves if a.dtype.kind == "f"]
+    if not chosen:
+        raise ValueError(f"ravel: this {type(tree).__name__} has no parameters: give it Tensors or float arrays")
+    ends = np.cumsum([a.size for a in chosen])
+
+    def unravel(vector: Any) -> Any:
+        if np.shape(vector) != (ends[-1],):
+            raise ValueError(f"unravel: the vector has shape {np.shape(vector)}, the parameters are ({ends[-1]},)")
+        parts = (np.reshape(vector[end - a.size : end], a.shape) for a, end in zip(chosen, ends, strict=True))
+        changed = {id(a): part.astype(a.dtype) for a, part in zip(chosen, parts, strict=True)}
+        return map_leaves(lambda a: changed.get(id(a), a), tree)
+
+    values = [a.data if isinstance(a, Tensor) else a for a in chosen]
+    return np.concatenate([np.ravel(a).astype(np.float64) for a in values]), unravel
