@@ -187,7 +187,7 @@ def plot(found: dict[str, Any], out: Path) -> None:
     try:
         import matplotlib
     except ImportError:
-        print("  no plot without matplotlib: pip install tinygrad-nlp[plot]")
+        print("  no plot without the extra [plot]: pip install matplotlib")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot

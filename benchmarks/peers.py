@@ -1,4 +1,4 @@
-"""The work of kernels.py in PyTorch, autograd and MyGrad, if installed: pip install tinygrad-nlp[compare].
+"""The work of kernels.py in PyTorch, autograd and MyGrad, if installed: pip install autograd mygrad torch.
 
 PyTorch is used as its manual advises for a CPU: one call runs a recurrent layer over the whole sequence, lookups take
 ids, Adam is the fused one. Its recurrent layers have a second bias, which is kept at zero. autograd and MyGrad have

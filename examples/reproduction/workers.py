@@ -134,7 +134,7 @@ def on_cluster(calls: list[Call], scheduler: str) -> Iterator[tuple[str, Any]]:
         from dask.distributed import Client, KilledWorker
         from dask.distributed import as_completed as completed
     except ImportError as error:
-        raise BadInput("--scheduler needs dask: pip install tinygrad-nlp[cluster]") from error
+        raise BadInput("--scheduler needs the extra [cluster]: pip install 'dask[distributed]'") from error
     places = [str(Path(place or ".").resolve()) for place in sys.path]
 
     def task(call: Call) -> str:  # defined here, so that it is sent by value

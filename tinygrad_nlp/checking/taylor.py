@@ -32,7 +32,7 @@ class Taylor:
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
-            raise ImportError("Taylor.plot needs matplotlib: pip install tinygrad-nlp[plot]") from error
+            raise ImportError("Taylor.plot needs the extra [plot]: pip install matplotlib") from error
         axes = plt.subplots()[1] if axes is None else axes
         axes.loglog(self.steps, self.without, "o-", label=f"|f(x + hd) − f(x)|, slope {self.slopes[0]:.2f}")
         axes.loglog(self.steps, self.with_gradient, "s-", label=f"… − h ∇f·d, slope {self.slopes[1]:.2f}")

@@ -75,7 +75,7 @@ class TimeMap(notebook.Shown):
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
-            raise ImportError("TimeMap.plot draws with Matplotlib: pip install tinygrad-nlp[plot]") from error
+            raise ImportError("TimeMap.plot needs the extra [plot]: pip install matplotlib") from error
         ax = plt.subplots()[1] if ax is None else ax
         with np.errstate(divide="ignore"):
             image = ax.imshow(np.log10(np.ma.masked_equal(self.array, 0)), cmap="viridis")

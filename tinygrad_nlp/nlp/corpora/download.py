@@ -140,4 +140,4 @@ def _data_extra(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"{name} is needed to download corpora: pip install 'tinygrad-nlp[data]'") from error
+        raise ImportError("downloads need the extra [data]: pip install pooch filelock") from error
