@@ -26,10 +26,11 @@ Rooms behind them:
     checking     is a gradient right, and if not, what is wrong with it? gradcheck and what it is made of
     seeing       backpropagation made visible: explain, watch, preflight, the map of gradients through time
     koans        broken derivatives for you to repair
+    course       what the lessons share, and lessons as notebooks
     nlp          language modelling on top of the engine: corpora, text, counts, metrics, models, sampling
 """
 
-from . import nlp, nn, optim, run
+from . import course, nlp, nn, optim, run
 from .calculus import lengths, products, reductions, shapes, statistics, steps  # noqa: F401 (they fill the table)
 from .calculus.linear_algebra import expm, solve_triangular
 from .calculus.listing import table
@@ -56,6 +57,7 @@ __all__ = [
     "check_fused",
     "checkpoint",
     "composite",
+    "course",
     "embedding",
     "embedding_bag",
     "explain",

@@ -1,6 +1,7 @@
 """The whole engine, small: what a Tensor remembers, and how a gradient is found from it.
 
-Expect: the gradient of a small network, first by the forty lines here, then by tinygrad_nlp.
+Question: what must a Tensor remember of the call that made it, so that a gradient can find its way back?
+Expect: the gradient of a small network, first by the forty lines here, then by tinygrad_nlp, and no difference.
 """
 
 import itertools
@@ -29,26 +30,20 @@ class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = object.__hash__  # by identity, so that Tensors can be the keys of a dictionary
 
 
-def array(a):
-    return a.data if isinstance(a, Tensor) else a
-
-
 # %% The forward pass: run the function on the arrays, and remember the call
 def call(fn, args, kwargs):
     row = TABLE[fn]
     if row.kind == "composite":  # defined by other functions of the table: np.mean is np.sum(a) / n
         return row.forward(*args, **kwargs)
-    y = row.forward(*map(array, args), **kwargs)
+    y = row.forward(*[a.data if isinstance(a, Tensor) else a for a in args], **kwargs)
     return Tensor(y, fn, args, kwargs) if row.kind == "rule" else y
 
 
 # %% The order of the backward pass: a call is younger than its arguments, so the youngest comes first
 def history(y):
-    seen, found = {y}, [y]
+    found = [y]
     for t in found:  # the list grows while it is walked
-        new = {a for a in t.args if isinstance(a, Tensor)} - seen
-        seen |= new
-        found += new
+        found += {a for a in t.args if isinstance(a, Tensor)} - set(found)
     return sorted(found, key=lambda t: t.birth, reverse=True)
 
 
@@ -56,22 +51,20 @@ def history(y):
 def gradients(y, g):
     found = {y: g}
     for t in history(y):
+        arrays = [a.data if isinstance(a, Tensor) else a for a in t.args]
         for i, a in enumerate(t.args):
             if isinstance(a, Tensor):
-                share = TABLE[t.fn].derivatives[i](found[t], t.data, *map(array, t.args), **t.kwargs)
+                share = TABLE[t.fn].derivatives[i](found[t], t.data, *arrays, **t.kwargs)
                 share = fit(share, a, t, i)  # sums over the axes along which NumPy has stretched a
                 found[a] = found[a] + share if a in found else share
     return found
 
 
-# %% It runs: W is used twice, b is stretched, np.mean is a composite
-def loss(x, W, b):
-    return np.mean((np.tanh(x @ W + b) @ W) ** 2)
-
-
+# %% It runs, and finds what the real engine finds: W is used twice, b is stretched, np.mean is a composite
 if __name__ == "__main__":
-    x, W, b = (np.random.default_rng(0).normal(size=shape) for shape in ((4, 3), (3, 3), 3))
-    ours, real = (Tensor(W), Tensor(b)), (tinygrad_nlp.Tensor(W), tinygrad_nlp.Tensor(b))
-    found, right = gradients(loss(x, *ours), np.ones(())), tinygrad_nlp.gradients(loss(x, *real))
-    print("∂loss/∂b by forty lines   ", np.round(found[ours[1]], 6))
-    print("∂loss/∂b by tinygrad_nlp  ", np.round(right[real[1]], 6))
+    tinygrad_nlp.course.begin(__doc__)
+    x, W0, b0 = np.split(np.random.default_rng(0).normal(size=(8, 3)), [4, 7])
+    for T, gradients_of in [(Tensor, gradients), (tinygrad_nlp.Tensor, tinygrad_nlp.gradients)]:
+        W, b = T(W0), T(b0[0])
+        found = gradients_of(np.mean((np.tanh(x @ W + b) @ W) ** 2), g=np.ones(()))
+        print(f"{T.__module__:<20}∂loss/∂b {np.round(found[b], 6)}   ‖∂loss/∂W‖ {np.linalg.norm(found[W]):.12f}")

@@ -1,9 +1,15 @@
 """One multiplication: what a gradient is, and where the engine keeps it.
 
+Question: y = a b with a = 2 and b = 3. By how much does y grow for each unit that a grows, and for each that b does?
 Expect: ∂y/∂a = b and ∂y/∂b = a, from the definition, from the algebra, and from the engine.
 """
 
-from tinygrad_nlp import Tensor
+import numpy as np
+
+from tinygrad_nlp import Tensor, gradcheck
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Settings
 A, B = 2.0, 3.0
@@ -18,11 +24,8 @@ def f(a, b):
 # %% The definition: by how much y grows, for each unit that one argument grows
 # (f(a + ε, b) − f(a, b)) / ε = ((a + ε) b − a b) / ε = b, and likewise a for the other. The algebra is exact; with
 # numbers of 16 digits it is not quite, which is why nobody trains a network by differences.
-print(
-    "differences  ",
-    round((f(A + EPSILON, B) - f(A, B)) / EPSILON, 6),
-    round((f(A, B + EPSILON) - f(A, B)) / EPSILON, 6),
-)
+by_a, by_b = (f(A + EPSILON, B) - f(A, B)) / EPSILON, (f(A, B + EPSILON) - f(A, B)) / EPSILON
+print("differences  ", round(by_a, 6), round(by_b, 6))
 
 # %% The engine: a Tensor is an array that wants a gradient; the result remembers the call that made it
 a, b = Tensor(A), Tensor(B)
@@ -37,3 +40,11 @@ print("gradients    ", a.grad, b.grad)
 a = Tensor(A)
 f(a, 10.0).backward()
 print("times 10     ", a.grad)
+
+
+# %% Exercise: y = a² b, and L a loss further on with g = ∂L/∂y. Return ∂L/∂a and ∂L/∂b instead of None, and run again
+def backward(g, a, b):
+    return None, None
+
+
+exercise(gradcheck(lambda a, b: a * a * b, np.array(A), np.array(B), gradient=backward))

@@ -1,5 +1,6 @@
 """The chain rule, and the whole of backpropagation in a few lines.
 
+Question: y = sin(x²). Which of the two derivatives does the walk from y back to x multiply by first?
 Expect: dy/dx of sin(x²) three times the same, and the steps by which the engine finds it.
 """
 
@@ -11,8 +12,11 @@ Expect: dy/dx of sin(x²) three times the same, and the steps by which the engin
 
 import numpy as np
 
-from tinygrad_nlp import Tensor, gradients
+from tinygrad_nlp import Tensor, gradcheck, gradients
+from tinygrad_nlp.course import begin, exercise
 from tinygrad_nlp.engine import TABLE, history
+
+begin(__doc__)
 
 # %% Settings
 X = 1.5
@@ -33,7 +37,15 @@ g = {y: 1.0}
 for t in history(y):
     for i, a in enumerate(t.args):
         derivative = TABLE[t.fn].derivatives[i]  # of the call that made t, with respect to its argument i
-        g[a] = g.get(a, 0) + derivative(g[t], t.data, *[u.data for u in t.args])  # added: see lesson 03
+        g[a] = g.get(a, 0) + derivative(g[t], t.data, *[u.data for u in t.args])  # added: see lesson 3
         print(f"back through {t.fn.__name__:<7} g = {g[t]:9.6f} becomes {g[a]:9.6f}")
 print(f"by this loop  {g[x]:.10f}")
 print(f"gradients()   {gradients(y)[x]:.10f}")
+
+
+# %% Exercise: y = exp(sin(x²)). Walk back through all three calls: g starts as ∂L/∂y, and must end as ∂L/∂x
+def backward(g, x):
+    return None
+
+
+exercise(gradcheck(lambda x: np.exp(f(x)), np.array(X), gradient=backward))

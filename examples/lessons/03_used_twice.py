@@ -1,6 +1,7 @@
 """A Tensor that is used twice: its gradient is the sum of what each use owes it.
 
-Expect: d(x sin x)/dx = sin x + x cos x, as two shares that add up, and what is left when one overwrites the other.
+Question: in y = x sin x, x is used twice. What is left of dy/dx when the share of one use overwrites the other's?
+Expect: d(x sin x)/dx = sin x + x cos x, as two shares that add up.
 """
 
 # %% The derivation
@@ -9,7 +10,10 @@ Expect: d(x sin x)/dx = sin x + x cos x, as two shares that add up, and what is 
 
 import numpy as np
 
-from tinygrad_nlp import Tensor
+from tinygrad_nlp import Tensor, gradcheck
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Settings
 X = 2.0
@@ -38,3 +42,12 @@ w = Tensor(0.5)
 inputs = np.array([1.0, 2.0, 3.0])
 np.sum(w * inputs).backward()
 print(f"w with three inputs     {w.grad:.6f}")
+
+
+# %% Exercise: two steps of a recurrent cell, h = tanh(w x), y = tanh(w h). What do both uses of w owe it?
+def backward(g, x, w):
+    """∂L/∂x and ∂L/∂w, each one number, for g = ∂L/∂y."""
+    return None, None
+
+
+exercise(gradcheck(lambda x, w: np.tanh(w * np.tanh(w * x)), np.array(0.5), np.array(1.5), gradient=backward))

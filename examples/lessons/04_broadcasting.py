@@ -1,5 +1,6 @@
 """Broadcasting is undone by a sum: why the gradient of a bias is summed over the batch.
 
+Question: a bias of 3 numbers is added to each of 4 rows. Which shape has its gradient: (4, 3), (3,) or ()?
 Expect: gradients of the shapes of the arguments, whatever NumPy stretched them to.
 """
 
@@ -14,7 +15,10 @@ Expect: gradients of the shapes of the arguments, whatever NumPy stretched them 
 
 import numpy as np
 
-from tinygrad_nlp import Tensor, gradients
+from tinygrad_nlp import Tensor, gradcheck, gradients
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Settings
 B, D = 4, 3
@@ -39,3 +43,12 @@ print("rule says", (g * x).shape, "and fit() makes it", d_row.shape)
 # %% It sums what was stretched only. Had it summed always, or averaged, the numbers would differ:
 print("sum ", np.round(d_row, 4))
 print("mean", np.round((g * x).mean(axis=0), 4))
+
+
+# %% Exercise: y = x / c with x (B, D) and a column c (B, 1). No engine sums for you here: do it yourself
+def backward(g, x, c):
+    """∂L/∂x (B, D) and ∂L/∂c (B, 1), for g = ∂L/∂y (B, D)."""
+    return None, None
+
+
+exercise(gradcheck(lambda x, c: x / c, x, np.array([[1.0], [2.0], [-1.0], [0.5]]), gradient=backward))

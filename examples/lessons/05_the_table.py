@@ -1,5 +1,6 @@
 """The table is the framework: read some rows, then add a function that it lacks.
 
+Question: exprel is (eˣ − 1) / x. What is its derivative at 0, where the formula reads 0/0?
 Expect: scipy.special.exprel refused, then differentiated, and checked.
 """
 
@@ -11,10 +12,12 @@ Expect: scipy.special.exprel refused, then differentiated, and checked.
 # At 0 that reads 0/0. The series exprel x = 1 + x/2 + x²/6 + … shows the derivative there: 1/2.
 
 import numpy as np
-from scipy.special import exprel
+from scipy import special
 
-from tinygrad_nlp import Tensor, rule, table
-from tinygrad_nlp.checking.check import gradcheck
+from tinygrad_nlp import Tensor, gradcheck, rule, table
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Some rows: the name, the kind, and for each argument what becomes of g, the gradient of the output y
 for line in table().splitlines():
@@ -24,7 +27,7 @@ for line in table().splitlines():
 # %% What is not in the table is refused at once, not in backward
 x = Tensor([0.0, -1.0, 1.0])
 try:
-    exprel(x)
+    special.exprel(x)
 except TypeError as error:
     print("TypeError:", str(error).partition(":")[0])
 
@@ -32,12 +35,21 @@ except TypeError as error:
 # %% A row of our own. np.where evaluates both branches, so the dangerous x is made safe before the division.
 def d_exprel(g, y, x):
     away = np.where(x == 0, 1, x)
-    return g * np.where(x == 0, 0.5, (np.exp(away) - exprel(away)) / away)
+    return g * np.where(x == 0, 0.5, (np.exp(away) - special.exprel(away)) / away)
 
 
-rule(exprel, d_exprel)
-np.sum(exprel(x)).backward()
+rule(special.exprel, d_exprel)
+np.sum(special.exprel(x)).backward()
 print("exprel′ at 0, −1, 1:", np.round(x.grad, 6), "and 1 − 2/e is", round(1 - 2 / np.e, 6))
 
 # %% Never trust a row that was not checked: against numeric derivatives, under a random gradient of the output
-print(gradcheck(exprel, np.array([-1.3, 0.0, 0.5])))
+print(gradcheck(special.exprel, np.array([-1.3, 0.0, 0.5])))
+
+
+# %% Exercise: the row of special.erfinv. If x = erf y then dx/dy = 2/√π exp(−y²), so dy/dx is easiest written with y
+def d_erfinv(g, y, x):
+    return None
+
+
+X = np.array([-0.7, 0.0, 0.5])
+exercise(gradcheck(special.erfinv, X, gradient=lambda g, x: d_erfinv(g, special.erfinv(x), x)))

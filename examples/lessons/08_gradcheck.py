@@ -1,5 +1,6 @@
 """Is this gradient right? Two tests, and what they say about a wrong one.
 
+Question: a network trains although a term of a derivative is missing. How could you find out that it is?
 Expect: gradcheck names the mistake; Taylor's remainder falls with slope 2 for the right gradient and 1 for the wrong.
 """
 
@@ -13,9 +14,10 @@ Expect: gradcheck names the mistake; Taylor's remainder falls with slope 2 for t
 
 import numpy as np
 
-from tinygrad_nlp import op, softmax
-from tinygrad_nlp.checking.check import gradcheck
-from tinygrad_nlp.checking.taylor import taylor_test
+from tinygrad_nlp import gradcheck, op, softmax, taylor_test
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Settings
 x = np.random.default_rng(0).normal(size=(2, 5))
@@ -49,3 +51,15 @@ good, bad = (taylor_test(lambda x, s=s: np.sum(np.tanh(s(x * x)) ** 2), x) for s
 for k in range(0, 10, 3):
     print(f"{good.steps[k]:.6f}      {good.with_gradient[k]:.2e}        {bad.with_gradient[k]:.2e}")
 print(f"slope              {good.slopes[1]:.2f}            {bad.slopes[1]:.2f}")
+
+
+# %% Exercise: every row divided by its length. Each x_i is also in the length: which term is missing below?
+def normalised(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def repaired(g, x):
+    return g / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+exercise(gradcheck(normalised, x, gradient=repaired))

@@ -1,5 +1,6 @@
 """The backward pass of a loss, step by step: explain(y).
 
+Question: which arguments of which calls of a network get a gradient, and which of the two layers gets its first?
 Expect: the four lines of lesson 7, in the engine's words: a row for each call, a row for each share of a gradient.
 """
 
@@ -10,8 +11,10 @@ Expect: the four lines of lesson 7, in the engine's words: a row for each call, 
 
 import numpy as np
 
-from tinygrad_nlp import Tensor, sigmoid, softmax_cross_entropy
-from tinygrad_nlp.seeing.explain import explain
+from tinygrad_nlp import Tensor, explain, sigmoid, softmax_cross_entropy
+from tinygrad_nlp.course import begin, exercise
+
+begin(__doc__)
 
 # %% Settings: two examples, two inputs, two hidden units, two classes
 rng = np.random.default_rng(0)
@@ -27,3 +30,7 @@ print(explain(loss))
 # %% The shares add up to the gradient
 loss.backward()
 print("∂b2 again:", b2.grad.round(4))
+
+# %% Exercise: read line 3 and write ∂W2 in NumPy, with h.data, z.data, softmax, and labels as rows of np.eye(2)
+answer = np.zeros((2, 2))
+exercise(np.allclose(answer, W2.grad, rtol=1e-6), f"∂W2 is not {answer.tolist()}: aᵀ g with a = h and g = ∂z, line 1")

@@ -41,4 +41,5 @@ def test_the_engine_of_lesson_0_has_at_most_40_lines_of_code() -> None:
     end = next(node.end_lineno or 0 for node in tree.body if getattr(node, "name", "") == "gradients")
     docstring = set(range(1, (tree.body[0].end_lineno or 0) + 1))
     tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in LAYOUT]
+    assert len(source.splitlines()) <= 70
     assert 30 < len({t.start[0] for t in tokens if t.start[0] <= end} - docstring) <= 40

@@ -1,5 +1,6 @@
 """A recurrent network: by the chain rule, by hand, and how far back its gradient reaches.
 
+Question: each step back multiplies the gradient by 0.5. What is left of it after 20 steps, and what if it is 1.5?
 Expect: the fused backward pass equals the reference; gradients that vanish by half, or grow by half, for each step.
 """
 
@@ -15,9 +16,11 @@ Expect: the fused backward pass equals the reference; gradients that vanish by h
 
 import numpy as np
 
-from tinygrad_nlp import Tensor, gradients, rnn
+from tinygrad_nlp import Tensor, gradcheck, gradients, rnn, time_map
+from tinygrad_nlp.course import begin, exercise
 from tinygrad_nlp.recurrent import rnn_reference
-from tinygrad_nlp.seeing.bptt import time_map
+
+begin(__doc__)
 
 # %% Settings
 T, B, H = 6, 2, 4
@@ -52,3 +55,26 @@ steps, state = np.zeros((8, 1, H)), np.ones((1, H))
 print(time_map(linear(0.2), steps, state))
 reach = np.flatnonzero(time_map(linear(0.2), steps, state, truncate=4).by_lag()).max()
 print(f"truncated every 4 steps: a gradient up to {reach} steps back")
+
+
+# %% Exercise: a leaky cell, h_t = h_{t−1} / 2 + tanh(x_t + h_{t−1} W). Which line is not right yet, and why?
+def leaky(x, h, W):
+    for x_t in x:
+        h = h / 2 + np.tanh(x_t + h @ W)
+    return h
+
+
+def backward(g, x, h0, W):
+    states, slopes = [h0], []
+    for x_t in x:
+        slopes.append(1 - np.tanh(x_t + states[-1] @ W) ** 2)
+        states.append(leaky(x_t[None], states[-1], W))
+    dx, dW, dh = np.zeros_like(x), np.zeros_like(W), g  # only the last state is an output
+    for t in reversed(range(len(x))):
+        dx[t] = dh * slopes[t]
+        dW += states[t].T @ dx[t]
+        dh = dx[t] @ W.T
+    return dx, dh, dW
+
+
+exercise(gradcheck(leaky, x, h0, Q, gradient=backward))
