@@ -14,7 +14,7 @@ from tinygrad_nlp.core import notebook
 
 CELLS = """
 import numpy as np
-from tinygrad_nlp import Tensor, explain, nn, preflight, run, softmax_cross_entropy, time_map, watch
+from tinygrad_nlp import Tensor, explain, gradcheck, nn, preflight, run, softmax_cross_entropy, time_map, watch
 rng = np.random.default_rng(0)
 W = Tensor(rng.normal(size=(3, 2)))
 ---
@@ -38,6 +38,8 @@ try:
 except FloatingPointError as error:
     found = error
 found
+---
+gradcheck(lambda x: x @ W.data, rng.normal(size=(2, 3)), gradient=lambda g, x: g @ W.data.T + 0.1)
 ---
 training = run.Run("a_run", save_seconds=60)
 for step in training.steps(30):
@@ -74,7 +76,7 @@ def html_of(found):
 
 
 def test_every_result_shows_itself_and_disturbs_nothing(outputs):
-    shown = [outputs[k] for k in (1, 2, 3, 4, 6, 7)]
+    shown = [outputs[k] for k in (1, 2, 3, 4, 6, 7, 8)]
     for found in shown:
         tags = Tags(html_of(found)).found
         assert not {tag for tag, _ in tags} & {"style", "script", "link"}
@@ -85,7 +87,8 @@ def test_every_result_shows_itself_and_disturbs_nothing(outputs):
     assert html_of(outputs[2]).startswith('<iframe sandbox="allow-scripts"') and "srcdoc=" in html_of(outputs[2])
     assert outputs[2][0]["data"]["text/plain"].startswith("backward pass of loss = ")
     assert "a map of ‖∂L_t/∂h_s‖, 12 by 12" in html_of(outputs[3]) and "preflight: " in html_of(outputs[4])
-    assert "step 30 of 30" in html_of(outputs[7]) and "polyline" in html_of(outputs[7])
+    assert "gradcheck: WRONG" in html_of(outputs[7]) and "<td" in html_of(outputs[7])
+    assert "step 30 of 30" in html_of(outputs[8]) and "polyline" in html_of(outputs[8])
 
 
 def test_the_error_of_watch_names_the_line(outputs):
@@ -100,7 +103,7 @@ def test_the_error_of_watch_names_the_line(outputs):
 def test_the_twentieth_is_as_right_as_the_first_and_the_notebooks_style_stays(outputs):
     style = "<style>h1 { color: rgb(1, 2, 3) } td { color: rgb(4, 5, 6) } button { color: rgb(7, 8, 9) }</style>"
     probes = "<h1>a</h1><table><tr><td>a</table><button>a</button>"
-    shown = "".join(html_of(outputs[k]) for k in (1, 2, 3, 4, 6, 7, *range(8, 27)))
+    shown = "".join(html_of(outputs[k]) for k in (1, 2, 3, 4, 6, 7, 8, *range(9, 28)))
     inside = shown.replace('sandbox="allow-scripts"', "")  # so that the test can look in
     page = f"<!doctype html><html><body>{style}{probes}{inside}</body></html>"
     found = ask(page, "notebookOutputs()")

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core import notebook
 from ..core.interface import name
 from ..engine import TABLE, Tensor
 from ..tree import named_leaves
@@ -59,7 +60,7 @@ class Argument:
 
 
 @dataclass
-class Report:
+class Report(notebook.Shown):
     """The outcome of gradcheck(): true when all is right; printed, a line for each argument.
 
     `problems` belong to no one argument: inputs changed in place, too few gradients, outputs that are not finite.
@@ -83,6 +84,9 @@ class Report:
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.insert(0, f"gradcheck: {'right' if self else 'WRONG'}")
         return "\n".join(lines + [f"problem: {p}" for p in self.problems])
+
+    def _repr_html_(self) -> str:
+        return notebook.report(str(self).splitlines()[0], bool(self), self.arguments, self.problems)
 
 
 def gradcheck(

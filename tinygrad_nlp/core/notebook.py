@@ -66,6 +66,19 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], colours: Iterable
     return f'<table style="{MONO}; border-collapse: collapse; margin: 4px 0">{"".join(lines)}</table>'
 
 
+def report(heading: str, right: bool, arguments: Iterable[Any], problems: Iterable[str]) -> str:
+    """What gradcheck() found: a line for each argument, on red where its gradient is wrong."""
+    heads = ("argument", "shape", "", "worst at", "given", "numeric", "")
+    rows, colours = [], []
+    for a in arguments:
+        at = ("", "", "") if a.index is None else (a.index, f"{a.given:.8g}", f"{a.numeric:.8g}")
+        notes = [a.diagnosis] * bool(a.diagnosis) + [a.checked] + [f"{len(a.kinks)} at a kink"] * bool(a.kinks)
+        rows.append((a.name, a.shape, "right" if a.right else "WRONG", *at, "; ".join(notes)))
+        colours.append("transparent" if a.right else BAD)
+    said = [line(f"problem: {what}", BAD) for what in problems]
+    return block(line(heading, GOOD if right else BAD), table(heads, rows, colours), *said)
+
+
 def numbers(a: Any) -> str:
     """An array as a table of numbers, red above 0, blue below, stronger with size; of a large one the edges."""
     a = np.asarray(a)
