@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,11 @@ def fit(share: Any, a: Any, t: Any, i: int) -> Any:
             )
             axes = ", ".join(str(k) for k in stretched) or "none"
             raise ValueError(f"{what}: give it the argument's shape (sum over axis {axes})")
-        share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
+        if type(share) is np.ndarray and share.dtype == np.float32:
+            rows = np.moveaxis(share, stretched, range(len(stretched)))
+            share = sum_rows(rows.reshape(math.prod(rows.shape[: len(stretched)]), a.size)).reshape(a.shape)
+        else:
+            share = np.sum(share, axis=stretched, keepdims=True).reshape(a.shape)
     return share if share.dtype == a.data.dtype else share.astype(a.dtype)
 
 
