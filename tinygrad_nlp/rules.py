@@ -14,10 +14,11 @@ import numpy as np
 import scipy.special as special
 
 from .calculus.axes import fixed
+from .calculus.cones import cone, no_limit, ratio
 from .calculus.rows import op, rule
 from .core.interface import astype, getitem
 from .core.sparse import Patches, scatter_values
-from .engine import Tensor, gradients
+from .engine import Tensor
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 # Sums pass g on; products swap their factors; xⁿ brings down its exponent.
@@ -110,29 +111,13 @@ def winner(a: Any, b: Any, y: Any) -> Any:
     return np.where(a == b, 0.5, a == y)
 
 
-def ratio(a: Any, b: Any) -> Any:
-    """a / b, and 0 where b is 0: the convention at the tip of a cone."""
-    return np.where(b == 0, 0, a) / np.where(b == 0, 1, b)
-
-
-def cone(g: Any, y: Any, x: Any, slope: Any, lay: Any = lambda a: a) -> Any:
-    """The gradient of a length y, g times its slope ∂y/∂x, which is 0 at y = 0. To second order g may vanish there too,
-    as in norm(x)²: then g / y, the curvature, has the limit ∂g/∂y. Without a limit it is NaN."""
-    if type(g) is Tensor and not np.all(y):
-        (rate,) = gradients(np.sum(g), [y], create_graph=True)
-        return lay(g) * slope + lay(np.where(y != 0, 0, np.where(g == 0, rate, no_limit(g)))) * x
-    return lay(g) * slope
-
-
-@op(lambda g, y, x: np.where(g == 0, 0, np.nan))
-def no_limit(x: Any) -> Any:
-    """0, which cannot be differentiated."""
-    return np.zeros_like(x)
-
-
 rule(np.absolute, lambda g, y, x: cone(g, y, x, np.sign(x)))
 rule(np.fabs, lambda g, y, x: cone(g, y, x, np.sign(x)))
-rule(np.hypot, lambda g, y, a, b: cone(g, y, a, ratio(a, y)), lambda g, y, a, b: cone(g, y, b, ratio(b, y)))
+rule(
+    np.hypot,
+    lambda g, y, a, b: cone(g, y, a, ratio(a, y), beyond=no_limit),
+    lambda g, y, a, b: cone(g, y, b, ratio(b, y), beyond=no_limit),
+)
 rule(np.maximum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
 rule(np.minimum, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))
 rule(np.fmax, lambda g, y, a, b: g * winner(a, b, y), lambda g, y, a, b: g * winner(b, a, y))

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.battery import cases_linear_algebra, cases_more, cases_shapes, cases_special, cases_statistics  # noqa: F401
 from tests.battery.cases import CASES
-from tinygrad_nlp import rules
+from tinygrad_nlp.calculus.cones import no_limit
 
 # --- Flat functions: name of NumPy's function -> the arguments to call it on ------------------------------------------
 
@@ -30,4 +30,4 @@ FLAT[np.searchsorted] = lambda d: [np.sort(d.array((4,))), d.array((3,))]
 FLAT[np.digitize] = lambda d: [d.array(d.shape()), np.sort(d.array((4,)))]
 FLAT[np.argpartition] = lambda d: [d.array((*d.shape(), 4)), d.integer(0, 3)]
 
-COVERED = {c.row for c in CASES} | set(FLAT) | {rules.no_limit}  # no_limit: test_rules, exactly
+COVERED = {c.row for c in CASES} | set(FLAT) | {no_limit}  # no_limit: test_limits, exactly

@@ -16,8 +16,9 @@ import scipy.special as special
 import tinygrad_nlp as tg
 from tinygrad_nlp import engine, fused, polygamma, recurrent, rules
 from tinygrad_nlp.calculus import kinds, lengths, linear_algebra
+from tinygrad_nlp.calculus.cones import ratio
 from tinygrad_nlp.core import interface, sparse
-from tinygrad_nlp.rules import mT, ratio, spread
+from tinygrad_nlp.rules import mT, spread
 
 inv, solve = np.linalg.inv, np.linalg.solve
 

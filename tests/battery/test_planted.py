@@ -18,6 +18,7 @@ from tests.battery.drawing import SEEDS, Case
 from tests.battery.every_case import CASES
 from tests.battery.plant import plant
 from tests.battery.planted_edges import EDGES
+from tests.battery.planted_limits import LIMITS
 from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
@@ -150,7 +151,9 @@ def test_wrong_engines_are_caught(where: Any, old: str, new: str, why: str, monk
 
 
 @pytest.mark.parametrize(
-    ("where", "old", "new", "why", "check"), EDGES, ids=[f"{m[0].__name__}: {m[3]}" for m in EDGES]
+    ("where", "old", "new", "why", "check"),
+    [*EDGES, *LIMITS],
+    ids=[f"{m[0].__name__}: {m[3]}" for m in [*EDGES, *LIMITS]],
 )
 def test_wrong_edges_are_caught(
     where: Any, old: str, new: str, why: str, check: Check, monkeypatch: pytest.MonkeyPatch

@@ -12,21 +12,20 @@ import scipy.special as special
 
 from tinygrad_nlp import Tensor, expm, gradients, log_softmax, logsumexp, polygamma, softmax, solve_triangular
 
+REFUSED = [
+    (special.logsumexp, 1, "tinygrad_nlp.logsumexp"),
+    (special.softmax, 1, "tinygrad_nlp.softmax"),
+    (special.log_softmax, 1, "tinygrad_nlp.log_softmax"),
+    (lambda x: special.polygamma(1, x), 1, "tinygrad_nlp.polygamma"),
+    (scipy.linalg.expm, 1, "tinygrad_nlp.expm"),
+    (scipy.linalg.solve_triangular, 2, "tinygrad_nlp.solve_triangular"),
+    (scipy.linalg.inv, 1, "np.linalg.inv"),
+    (scipy.linalg.eigh, 1, "np.linalg.eigh"),
+    (scipy.linalg.logm, 1, "functions of tinygrad_nlp.table(), or give it to op()"),
+]
 
-@pytest.mark.parametrize(
-    ("fn", "arguments", "instead"),
-    [
-        (special.logsumexp, 1, "tinygrad_nlp.logsumexp"),
-        (special.softmax, 1, "tinygrad_nlp.softmax"),
-        (special.log_softmax, 1, "tinygrad_nlp.log_softmax"),
-        (lambda x: special.polygamma(1, x), 1, "tinygrad_nlp.polygamma"),
-        (scipy.linalg.expm, 1, "tinygrad_nlp.expm"),
-        (scipy.linalg.solve_triangular, 2, "tinygrad_nlp.solve_triangular"),
-        (scipy.linalg.inv, 1, "np.linalg.inv"),
-        (scipy.linalg.eigh, 1, "np.linalg.eigh"),
-        (scipy.linalg.logm, 1, "functions of tinygrad_nlp.table(), or give it to op()"),
-    ],
-)
+
+@pytest.mark.parametrize(("fn", "arguments", "instead"), REFUSED)
 def test_the_message_names_what_to_use_instead(fn: Any, arguments: int, instead: str) -> None:
     with pytest.raises(TypeError, match="makes an array of a Tensor, and the gradient would be lost") as caught:
         fn(*[Tensor(np.eye(2) + 1.0)] * arguments)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import Tensor, nn
+from tinygrad_nlp import Tensor, gradients, nn
 from tinygrad_nlp.core.unbroadcast import sum_rows
 from tinygrad_nlp.fused import affine
 
@@ -30,3 +30,12 @@ def test_the_gradient_of_a_bias_over_a_million_rows(make: Any) -> None:
     layer = nn.Linear(1, 3, rng=np.random.default_rng(0))
     layer(np.ones((1_000, 1_000, 1), np.float32)).backward(g.reshape(1_000, 1_000, 3))
     np.testing.assert_allclose(layer.b.grad, g.sum(0, dtype=np.float64), rtol=5e-6)
+
+
+def test_broadcasting_over_a_million_rows() -> None:
+    """The share of what was stretched is a sum, over leading axes or others, in float32 too."""
+    for shape, small in (((10**6, 2), (2,)), ((2, 10**6), (2, 1)), ((10**6,), ())):
+        x = Tensor(np.zeros(small, np.float32))
+        c = np.full(shape, 0.1, np.float32)
+        (d,) = gradients(x * c, [x], np.ones(shape, np.float32))
+        np.testing.assert_allclose(d, np.full(small, 1e5), rtol=5e-6)  # 1e-2 one after the other

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..rules import cone, ratio, spread
+from ..rules import spread
 from .axes import axes_of
+from .cones import cone, no_limit, ratio
 from .rows import composite, op
 
 
@@ -16,7 +17,7 @@ def d_length(g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
     def lay(a: Any) -> Any:
         return spread(a, x, axis, keepdims)
 
-    return cone(g, y, x, ratio(x, lay(y)), lay)
+    return cone(g, y, x, ratio(x, lay(y)), lay, no_limit)
 
 
 @op(d_length)

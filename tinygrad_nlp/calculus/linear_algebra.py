@@ -2,7 +2,7 @@
 
 From d(A⁻¹) = −A⁻¹ dA A⁻¹ and d(det A) = tr(Cᵀ dA), with C the cofactors. A decomposition's factors are packed into one
 array, because a call has one output. Where singular values or eigenvalues repeat, their vectors are a choice: what
-depends on it is refused, and what does not (a sum of eigenvalues, a projection) has its gradient.
+is made of those vectors is refused, and what is made of the values has its gradient.
 """
 # tested in tests/calculus/test_every_row.py
 
@@ -102,14 +102,12 @@ def unpack(y: Any, *shapes: tuple[int, ...]) -> list[Any]:
     return [np.reshape(p, (*y.shape[:-1], *shape)) for p, shape in zip(parts, shapes, strict=True)]
 
 
-def over_gaps(numerator: Any, gap: Any, scale: Any, g: Any) -> Any:
-    """numerator / gap. A gap of 0 is no harm where the numerator is 0 too, which it is for all that does not depend on
-    how the vectors were chosen."""
-    eps, numbers = np.finfo(g.dtype).eps, np.abs(values(numerator))
-    closed = np.abs(values(gap)) <= 10 * eps * np.max(values(scale), initial=0)
-    if np.any(closed & (numbers > eps**0.5 * np.max(np.abs(values(g)), initial=0))):
+def over_gaps(numerator: Any, gap: Any, scale: Any, used: Any) -> Any:
+    """numerator / gap. Where the gap is 0, vectors are a choice: refused if they are used, and else no matter."""
+    closed = np.abs(values(gap)) <= 10 * np.finfo(scale.dtype).eps * np.max(values(scale), initial=0)
+    if np.any(closed & used):
         what = "singular values or eigenvalues that repeat, or are 0, have no vectors of their own"
-        raise np.linalg.LinAlgError(f"{what}, so that these have no gradient: use what does not depend on their choice")
+        raise np.linalg.LinAlgError(f"{what}, so that these have no gradient: use the values without the vectors")
     return np.where(closed, 0, numerator) / np.where(closed, 1, gap)
 
 
@@ -122,12 +120,15 @@ def d_svd(g: Any, y: Any, a: Any) -> Any:
     left, right = mT(u) @ gu, v @ mT(gv)
     left, right = left - mT(left), right - mT(right)
     row, column = s[..., :, None], s[..., None, :]
-    inside = over_gaps((left + right) / 2, column - row, s, g) + over_gaps((left - right) / 2, column + row, s, g)
+    used = np.any(values(gu) != 0, -2) | np.any(values(gv) != 0, -1)
+    pairs = (used[..., :, None] | used[..., None, :]) & ~np.eye(k, dtype=bool)
+    inside = over_gaps((left + right) / 2, column - row, s, pairs)
+    inside = inside + over_gaps((left - right) / 2, column + row, s, pairs)
     found = u @ (inside + gs[..., None] * np.eye(k)) @ v
     if m > k:
-        found = found + over_gaps(gu - u @ (mT(u) @ gu), column, s, g) @ v
+        found = found + over_gaps(gu - u @ (mT(u) @ gu), column, s, used[..., None, :]) @ v
     if n > k:
-        found = found + u @ over_gaps(gv - gv @ mT(v) @ v, row, s, g)
+        found = found + u @ over_gaps(gv - gv @ mT(v) @ v, row, s, used[..., :, None])
     return found
 
 
@@ -158,7 +159,9 @@ def d_eigh(g: Any, y: Any, a: Any, uplo: str) -> Any:
     n = a.shape[-1]
     (gw, gv), (w, v) = (unpack(t, (n,), (n, n)) for t in (g, y))
     turned = mT(v) @ gv
-    inside = over_gaps((turned - mT(turned)) / 2, w[..., None, :] - w[..., :, None], abs(w), g)
+    used = np.any(values(gv) != 0, -2)
+    pairs = (used[..., :, None] | used[..., None, :]) & ~np.eye(n, dtype=bool)
+    inside = over_gaps((turned - mT(turned)) / 2, w[..., None, :] - w[..., :, None], abs(w), pairs)
     whole = v @ (inside + gw[..., None] * np.eye(n)) @ mT(v)
     return (np.tril if uplo.upper() == "L" else np.triu)(whole + mT(whole)) * (1 - 0.5 * np.eye(n))
 
