@@ -50,12 +50,15 @@ def diagnose(case: Case) -> str:
     """The name of the mistake, with what it equals; "" for one that has no name here."""
     if case.given.shape != case.x.shape:
         return wrong_shape(case)
-    if not np.all(np.isfinite(case.given[case.judged])):
-        return "not finite: a NaN or an infinity where the function has a derivative"
+    lost = ~np.isfinite(case.given)
+    if np.any(lost):
+        first = tuple(map(int, np.argwhere(lost)[0]))
+        what = f"{int(lost.sum())} of {lost.size} numbers are NaN or infinite, the first at {first}"
+        return f"not finite: {what}, where the function has a derivative"
     if case.J is None:
         patterns: tuple[Any, ...] = (of_whole, of_places, of_paths)
     else:
-        patterns = (of_upstream, of_whole, of_jacobian, of_repeats, of_places, of_formula, of_paths, of_slices, of_rows)
+        patterns = (of_upstream, of_whole, of_jacobian, of_repeats, of_places, of_formula, of_paths, of_slices, of_axis)
     found = next((text for pattern in patterns for text in pattern(case)), "")
     if found.startswith("factor 1/"):  # of n like uses one was counted, perhaps
         found += "".join(f"; {text}" for text in itertools.islice(of_paths(case), 1))
@@ -247,7 +250,7 @@ def dense(g: Any) -> Any:
     return g.todense() if hasattr(g, "todense") else g
 
 
-def of_rows(case: Case) -> Iterator[str]:
+def of_axis(case: Case) -> Iterator[str]:
     """A factor that changes along one axis only: counts or lengths of its rows."""
     with np.errstate(all="ignore"):
         ratio = np.where(case.judged & (case.numeric != 0), case.given / case.numeric, np.nan)

@@ -5,6 +5,7 @@ there, by the engine or by hand."""
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,7 +16,10 @@ from ..calculus.kinds import values
 from ..engine import Tensor, gradients
 from ..tree import branches, map_leaves, named_leaves
 from .diagnose import dense
-from .differences import Move, central, complex_step
+from .differences import Move, Noise, complex_step, differences
+from .unchecked import passed_through
+
+RAYS, RAY = 3, range(1, 9)  # rays from the arguments on which rounding is measured, and the places on each
 
 
 class Point:
@@ -23,13 +27,17 @@ class Point:
 
     The leaves are the float arrays of each argument; in one that holds Tensors (a Module, say) only those. `native` has
     them in their own dtypes; `leaves` in float64 where the function takes that, so that differences of float32
-    functions are sharp."""
+    functions are sharp. made_of: how large the numbers are, at least, of which each output is made."""
 
     def __init__(
-        self, f: Callable[..., Any], args: Sequence[Any], names: Sequence[str] | None = None, floor: float = 0.0
+        self,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        names: Sequence[str] | None = None,
+        made_of: Sequence[float] = (),
     ) -> None:
         self.f = f
-        self.tree = dict(zip(names or argument_names(f, len(args)), args, strict=True))
+        self.tree = dict(zip(names or argument_names(f, len(args)), distinct(args), strict=True))
         self.names: dict[int, str] = {}
         for key, arg in self.tree.items():
             found = [(path, a) for path, a in named_leaves(arg, key) if a.dtype.kind == "f" and id(a) not in self.names]
@@ -41,7 +49,7 @@ class Point:
         self.native = {self.names[id(a)]: values(a) for _, a in named_leaves(self.tree) if id(a) in self.names}
         self.leaves, self.dtype = self.native, np.result_type(*self.native.values())
         if any(a.dtype != np.float64 for a in self.native.values()):
-            doubles = {key: twin(a, np.float64) for key, a in self.native.items()}
+            doubles = {key: copied(a, np.float64) for key, a in self.native.items()}
             try:
                 self.outputs(doubles)
                 self.leaves, self.dtype = doubles, np.dtype(np.float64)
@@ -50,8 +58,32 @@ class Point:
         outputs = self.outputs(self.leaves)
         self.shapes, self.dtypes = [o.shape for o in outputs], [o.dtype for o in outputs]
         self.y = flatten(outputs)
-        self.eps = max(float(np.finfo(dtype).eps) for dtype in (*self.dtypes, self.dtype))
-        self.noise = self.eps * flatten([magnitude(o, floor) for o in outputs])
+        eps = max(float(np.finfo(dtype).eps) for dtype in (*self.dtypes, self.dtype))
+        sizes = made_of or [0.0] * len(outputs)
+        least = flatten([np.full(o.shape, size) for o, size in zip(outputs, sizes, strict=True)])
+        self.noise = Noise(np.maximum(self.rounding(eps), eps * least), eps, self.around())
+
+    def rounding(self, eps: float) -> np.ndarray:
+        """How far rounding puts each output off: what third differences leave of it along rays from the arguments,
+        since they take away all that is smooth (Moré and Wild 2011, Estimating computational noise). On a ray that
+        leaves the arguments behind, no kink or jump is crossed."""
+        found = np.zeros(self.y.size)
+        for k in range(RAYS):
+            rng = np.random.default_rng(k)
+            d = {key: random_direction(x, rng) for key, x in self.leaves.items()}
+            places = [{key: copied(x + 16 * eps * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
+            outputs = [flatten(self.outputs(leaves)) for leaves in places]
+            if all(y.size == found.size for y in outputs):
+                found = np.fmax(found, np.max(abs(np.diff(outputs, 3, axis=0)), axis=0) / math.sqrt(20))
+        return found + eps * abs(self.y)
+
+    def around(self) -> np.ndarray:
+        """The size of the numbers beside which each output may be lost: how much it changes nearby, if it does."""
+        rng = np.random.default_rng(0)
+        nearby = {key: copied(x + 0.01 * random_direction(x, rng), x.dtype) for key, x in self.leaves.items()}
+        y = flatten(self.outputs(nearby))
+        change = np.nan_to_num(abs(y - self.y), posinf=0) if y.size == self.y.size else np.zeros(self.y.size)
+        return np.where(change > 0, change, min(float(np.max(abs(self.y), initial=0)), 1.0) or 1.0)
 
     def arguments(self, leaves: dict[str, Any]) -> list[Any]:
         """The arguments with other leaves in their places and copies of the rest, in the dtype of the leaves."""
@@ -60,7 +92,7 @@ class Point:
         def put(a: Any) -> Any:
             new = leaves[self.names[id(a)]] if id(a) in self.names else values(a)
             constant = id(a) not in self.names and new.dtype.kind == "f" and float64
-            return new if type(new) is Tensor else twin(new, np.float64 if constant else new.dtype)
+            return new if type(new) is Tensor else copied(new, np.float64 if constant else new.dtype)
 
         return list(map_leaves(put, self.tree).values())
 
@@ -71,36 +103,52 @@ class Point:
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             return [values(o) for o in results(self.f(*self.arguments(leaves)))]
 
-    def move(self, key: str, d: np.ndarray) -> Move:
+    def move(self, key: str, d: np.ndarray, leaves: dict[str, Any] | None = None) -> Move:
         """s -> the outputs with s d added to one leaf."""
-        x = self.leaves[key]
-        return lambda s: flatten(self.outputs({**self.leaves, key: (x + s * d).astype(complex if s.imag else x.dtype)}))
+        leaves = leaves or self.leaves
+        x = leaves[key]
+        return lambda s: flatten(self.outputs({**leaves, key: (x + s * d).astype(complex if s.imag else x.dtype)}))
 
     def trusts_complex_step(self, key: str, rng: np.random.Generator) -> bool:
         """Whether the complex step agrees with differences along a random direction: it does not at kinks, nor where
         the function drops the imaginary part, as abs does."""
-        x = self.leaves[key]
-        move = self.move(key, random_direction(x, rng))
+        move = self.move(key, random_direction(self.leaves[key], rng))
         exact = complex_step(move)
         if exact is None:
             return False
-        found = central(move, 1.0, np.ones(self.y.size), self.noise, self.eps)
-        allowed = 10 * found.error + self.eps**0.3 * abs(exact)
-        return bool(
-            np.all(abs(exact - found.value) <= allowed) and np.all(found.error <= 1e-3 * np.max(abs(exact), initial=0))
-        )
+        found = differences(move, self.y, (1.0,), np.ones(self.y.size), self.noise)
+        allowed = 10 * found.error + self.noise.eps**0.3 * abs(exact)
+        ones = np.ones(self.y.size)
+        sharp = np.all(found.error <= 1e-3 * np.max(abs(exact), initial=0))
+        sharp |= np.sum(found.error) <= 1e-9 * self.noise.natural(self.y, ones, 1.0)  # a derivative of 0
+        return bool(np.all(abs(exact - found.value) <= allowed) and sharp and not np.any(found.kink))
 
 
-def magnitude(y: np.ndarray, floor: float) -> np.ndarray:
-    """How large the numbers were, roughly, of which each output was made: 1 − 1e-17 leaves rounding of 1, not of 1e-17.
-    At least floor; at least 1 where an output array reaches that, or is nothing but rounding of 1."""
-    top = float(np.max(abs(y), initial=0))
-    return np.maximum(abs(y), max(floor, min(top, 1.0) if top > 1e-15 else 1.0))
+def distinct(args: Sequence[Any]) -> list[Any]:
+    """The arguments, an array that is passed twice as two, since each has a gradient of its own."""
+    seen: set[int] = set()
+    found = []
+    for a in args:
+        again = id(a) in seen and isinstance(a, (Tensor, np.ndarray))
+        seen.add(id(a))
+        found.append((Tensor(a.data) if type(a) is Tensor else a.view()) if again else a)
+    return found
+
+
+def rerounded(leaves: dict[str, Any], rng: np.random.Generator, amount: float) -> dict[str, Any]:
+    """The leaves with each number moved by up to this part of itself."""
+    return {key: copied(x * (1 + amount * rng.uniform(-1, 1, x.shape)), x.dtype) for key, x in leaves.items()}
 
 
 def random_direction(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Normal numbers, smaller where x is, so that a small step does not leave the domain of a logarithm."""
-    return rng.normal(size=x.shape) * np.where(x == 0, 1, np.minimum(abs(x), 1))
+    """Normal numbers of the size of x's own, so that a small step does not leave the domain of a logarithm."""
+    return rng.normal(size=x.shape) * np.where(x == 0, typical(x), abs(x))
+
+
+def typical(x: np.ndarray) -> float:
+    """The size of x's numbers: the root of their mean square, 1 where all are 0."""
+    top = float(np.max(abs(x), initial=0))
+    return top * float(np.sqrt(np.mean(np.square(x / top)))) if 0 < top < np.inf else 1.0
 
 
 def argument_names(f: Callable[..., Any], n: int) -> list[str]:
@@ -135,8 +183,8 @@ def upstream(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np
     return np.asarray(rng.choice([-1, 1], shape) * rng.uniform(1.1, 1.9, shape)).astype(dtype)
 
 
-def twin(a: np.ndarray, dtype: Any) -> np.ndarray:
-    """A copy with the order of axes and the directions in memory of the original."""
+def copied(a: np.ndarray, dtype: Any) -> np.ndarray:
+    """A copy in a dtype, with the order of axes and the directions in memory of the original."""
     back: Any = (*[slice(None, None, -1 if step < 0 else 1) for step in a.strides], ...)
     return a[back].astype(dtype, order="K")[back]
 
@@ -149,17 +197,22 @@ def snapshot(tree: Any) -> list[bytes]:
 # --- Its gradient -----------------------------------------------------------------------------------------------------
 
 
-def by_engine(point: Point, leaves: dict[str, Any], gs: Sequence[Any]) -> dict[str, Any]:
+def by_engine(point: Point, leaves: dict[str, Any], gs: Sequence[Any], problems: list[str]) -> dict[str, Any]:
     """The gradient of every leaf as the engine finds it; one without influence has zeros."""
-    y, g, tensors = graph(point, leaves, gs)
+    y, g, tensors, other = graph(point, leaves, gs)
+    if other:
+        what = f"the function went through {other}, whose own backward pass did not run"
+        problems.append(f"{what}: pass that as gradient=, or wrap it (checking.with_torch, checking.with_jax)")
     found = [np.zeros(t.shape) for t in tensors.values()] if y is None else gradients(y, list(tensors.values()), g)
     return dict(zip(tensors, map(dense, found), strict=True))
 
 
-def graph(point: Point, leaves: dict[str, Any], gs: Sequence[Any]) -> tuple[Any, Any, dict[str, Tensor]]:
-    """The function run on Tensors: its output, the output's gradient, the Tensors at the leaves."""
+def graph(point: Point, leaves: dict[str, Any], gs: Sequence[Any]) -> tuple[Any, Any, dict[str, Tensor], str]:
+    """The function run on Tensors: its output, the output's gradient, the Tensors at the leaves, and what else with a
+    backward pass of its own they went through."""
     tensors = {key: Tensor(a) for key, a in leaves.items()}
-    return (*one_output(point.f(*point.arguments(tensors)), gs), tensors)
+    out, other = passed_through(lambda: point.f(*point.arguments(tensors)))
+    return (*one_output(out, gs), tensors, other)
 
 
 def one_output(out: Any, gs: Sequence[Any]) -> tuple[Any, Any]:
@@ -174,7 +227,7 @@ def one_output(out: Any, gs: Sequence[Any]) -> tuple[Any, Any]:
 def gradient_function(point: Point, gs: Sequence[Any]) -> Callable[..., Any]:
     """args -> the gradients of the leaves: Tensors of Tensors, arrays of arrays."""
 
-    def first_order(*args: Any) -> list[Any]:
+    def of_leaves(*args: Any) -> list[Any]:
         tree = dict(zip(point.tree, args, strict=True))
         leaves = [a for path, a in named_leaves(tree) if path in point.leaves]
         on_tensors = any(type(a) is Tensor for a in leaves)
@@ -185,11 +238,11 @@ def gradient_function(point: Point, gs: Sequence[Any]) -> Callable[..., Any]:
             return [np.zeros(t.shape) for t in tensors.values()]
         return [dense(d) for d in gradients(y, list(tensors.values()), g, create_graph=on_tensors)]
 
-    return first_order
+    return of_leaves
 
 
 def by_hand(
-    gradient: Callable[..., Any], problems: list[str], point: Point, leaves: dict[str, Any], gs: Sequence[Any]
+    gradient: Callable[..., Any], point: Point, leaves: dict[str, Any], gs: Sequence[Any], problems: list[str]
 ) -> dict[str, Any]:
     """The gradients that a user's backward pass returns, by the names of the leaves; problems say what else it did."""
     args, sent = point.arguments(leaves), [g.astype(np.result_type(*leaves.values())) for g in gs]
@@ -202,16 +255,61 @@ def by_hand(
         problems.append(
             "the backward pass changed the upstream gradient g in place, which others may use: work on a copy"
         )
+    found, problem = by_name(returned, point)
+    problems += [problem] * bool(problem)
+    return found
+
+
+def by_name(returned: Any, point: Point) -> tuple[dict[str, Any], str]:
+    """Gradients, one for each argument, by the names of the leaves, and what is wrong with their number."""
     wanted = [key for key, a in point.tree.items() if any(id(leaf) in point.names for _, leaf in named_leaves(a))]
-    returned = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
-    keys = list(point.tree) if len(returned) == len(point.tree) else wanted
-    if len(returned) != len(keys):
-        what = f"the backward pass returned {len(returned)} gradients for {len(wanted)} arguments ({', '.join(wanted)})"
-        problems.append(f"{what}: return one for each, in their order")
+    parts = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
+    if len(wanted) == 1 and is_list_of_numbers(returned) and branches(point.tree[wanted[0]]) is None:
+        parts = (np.array(returned),)  # the gradient of one array, written as a list
+    keys = list(point.tree) if len(parts) == len(point.tree) else wanted
+    problem = ""
+    if len(parts) != len(keys):
+        what = f"the backward pass returned {len(parts)} gradients for {len(wanted)} arguments ({', '.join(wanted)})"
+        problem = f"{what}: return one for each, in their order"
     found: dict[str, Any] = {}
-    for key, value in zip(keys, returned, strict=False):
-        if value is not None and branches(point.tree[key]) is None:
+    for key, value in zip(keys, parts, strict=False):
+        if value is not None and (branches(point.tree[key]) is None or branches(value) is None):
             found[key] = np.array(dense(value))  # a copy: it may be g itself
         else:
             found.update((path, np.array(dense(a))) for path, a in named_leaves(value, key))
-    return found
+    return found, problem
+
+
+def is_list_of_numbers(returned: Any) -> bool:
+    """Whether these are lists of plain numbers, such as [[1.0, 2.0]], and not arrays in a list."""
+    if isinstance(returned, (list, tuple)):
+        return len(returned) > 0 and all(is_list_of_numbers(part) for part in returned)
+    return isinstance(returned, (int, float))
+
+
+def cost_and_gradient(point: Point) -> tuple[Point, Callable[..., Any]] | None:
+    """For a function that returns (cost, gradient), which is how courses write them: the cost as a function, and the
+    gradient in the pair as its backward pass. None for any other function."""
+    out = point.f(*point.arguments(point.leaves))
+    if type(out) is not tuple or len(out) != 2 or branches(out[0]) is not None or np.shape(out[0]) not in ((), (1,)):
+        return None
+    try:
+        found, problem = by_name(out[1], point)
+    except Exception:
+        return None
+    if problem or any(key not in found or found[key].size != a.size for key, a in point.leaves.items()):
+        return None
+
+    def backward(g: Any, *args: Any) -> Any:
+        return times(g.reshape(()), point.f(*args)[1])
+
+    return Point(lambda *args: point.f(*args)[0], list(point.tree.values()), list(point.tree)), backward
+
+
+def times(g: Any, tree: Any) -> Any:
+    """g times each array in a tree of gradients."""
+    inside = None if is_list_of_numbers(tree) else branches(tree)
+    if inside is None:
+        return None if tree is None else g * np.asarray(dense(tree))
+    parts = {key: times(g, part) for key, part in inside.items()}
+    return parts if isinstance(tree, dict) else list(parts.values())

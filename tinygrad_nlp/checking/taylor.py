@@ -53,14 +53,14 @@ def taylor_test(f: Callable[..., Any], *args: Any, seed: int | np.random.Generat
     """
     rng, point = np.random.default_rng(seed), Point(f, args)
     gs = [upstream(rng, shape, dtype) for shape, dtype in zip(point.shapes, point.dtypes, strict=True)]
-    given, g = by_engine(point, point.leaves, gs), flatten(gs)
+    given, g = by_engine(point, point.leaves, gs, []), flatten(gs)
     d = {key: random_direction(x, rng) for key, x in point.leaves.items()}
     linear = sum(float(np.sum(given[key] * d[key])) for key in d)
     steps = 0.1 * 2.0 ** -np.arange(14)
     moved = [point.outputs({key: x + h * d[key] for key, x in point.leaves.items()}) for h in steps]
     change = np.array([g @ (flatten(outputs) - point.y) for outputs in moved])
     without, with_gradient = abs(change), abs(change - steps * linear)
-    noise = 1e3 * point.eps * float(abs(g) @ abs(point.y))
+    noise = 1e3 * point.noise.eps * float(abs(g) @ abs(point.y))
     return Taylor(steps, without, with_gradient, (slope(steps, without, noise), slope(steps, with_gradient, noise)))
 
 

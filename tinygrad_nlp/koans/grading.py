@@ -115,9 +115,4 @@ def blame(path: Path, error: BaseException) -> str:
 
 def hint(report: Report) -> str:
     """What is wrong, a line for each argument: the worst place, and the diagnosis."""
-    lines = []
-    for a in report.arguments:
-        if not a.right:
-            worst = "" if a.index is None else f" at {a.index}: {a.given:.6g} instead of {a.numeric:.6g}"
-            lines.append("; ".join([f"∂L/∂{a.name} {a.shape}{worst}", *([a.diagnosis] if a.diagnosis else [])]))
-    return "\n".join(lines + report.problems)
+    return "\n".join([f"∂L/∂{a}" for a in report.arguments if not a.right] + report.problems)
