@@ -3,6 +3,7 @@
 A difference counts as rounding where numeric derivatives cannot see it (their own noise), or where it is not there
 again when the arguments are rounded differently: a mistake stays the same, rounding does not. A derivative that is 0
 because large numbers cancel is so told from one that is lost, without a tolerance that hides either."""
+# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 
@@ -29,12 +30,13 @@ NEARBY = 32  # places around a kink at which its slopes are taken
 
 class Probe(NamedTuple):
     """The derivative along one direction: of each output, of Σ g·output, by how much the gradient is off (0 within what
-    is allowed), whether there is a kink, and whether the numeric derivative is sharp enough to say so."""
+    is allowed), whether there is a kink, how much is allowed, and whether that is little enough to say so."""
 
     slope: np.ndarray
     numeric: float
     excess: float
     kink: bool = False
+    allowed: float = 0.0
     resolved: bool = True
 
 
@@ -132,10 +134,10 @@ class Comparison:
         exact = complex_step(point.move(key, d)) if trusted else None
         if exact is not None:
             numeric, off = float(g @ exact), abs(share - float(g @ exact))
-            natural = point.noise.natural(point.y, g, sizes[0] or max(sizes))
             if off <= self.accuracy * float(abs(g) @ abs(exact)) + UNDERFLOW:
                 return Probe(exact, numeric, 0.0)
-            if max(abs(share), abs(numeric)) <= 64 * self.eps * natural:  # lost beside the numbers that were added
+            beside = point.noise.natural(point.y, np.where(exact != 0, g, 0) if numeric else g, max(sizes))
+            if max(abs(share), abs(numeric)) <= 1e3 * self.eps * beside:  # lost beside the numbers that were added
                 return Probe(exact, numeric, 0.0)
             if self.is_rounding(key, d, share - numeric, sizes, exact=True):
                 return Probe(exact, numeric, 0.0)
@@ -147,6 +149,11 @@ class Comparison:
             return self.judge(share, self.around(key, d, slope, sizes), max(sizes))
         if found.excess and self.is_rounding(key, d, share - found.numeric, sizes, exact=False):
             return found._replace(excess=0.0)
+        if not found.excess and found.allowed > math.sqrt(self.accuracy) * abs(share):
+            output = np.maximum(abs(point.y), point.noise.hidden)
+            lost = 100 * self.eps**0.8 * float(abs(g) @ output) / (max(sizes) or 1.0)
+            if abs(share) > lost and not self.given_varies(key, d, share):  # a number that nothing could contradict
+                return found._replace(resolved=False)
         return found
 
     def judge(self, share: float, slope: Slope, size: float) -> Probe:
@@ -160,20 +167,26 @@ class Comparison:
         off = max(low - share, share - high, 0.0) if math.isfinite(share) else math.inf
         scale = max(abs(share), float(abs(g) @ slope.size()), self.point.noise.natural(self.point.y, g, size))
         resolved = 2 * float(abs(g) @ (slope.error - slope.rounding)) <= math.sqrt(self.accuracy) * scale
-        return Probe(slope.value, numeric, 0.0 if off <= allowed else off, bool(np.any(slope.kink)), resolved)
+        return Probe(slope.value, numeric, 0.0 if off <= allowed else off, bool(np.any(slope.kink)), allowed, resolved)
 
     def around(self, key: str, d: np.ndarray, slope: Slope, sizes: tuple[float, ...]) -> Slope:
         """A kink's slopes with those of places nearby: where three numbers tie, the gradient of a sort may belong to
         the middle one, which moving one number alone does not show."""
-        point, rng, small = self.point, np.random.default_rng(0), self.eps**0.33
+        point, rng, small = self.point, np.random.default_rng(0), self.eps**0.5
         left, right = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
-        h = small * 1e-2 * max(sizes)
+        h = 0.1 * small * max(sizes)
         for _ in range(NEARBY):
             nearby = {k: x + small * rng.uniform(-1, 1, x.shape) * typical(x) for k, x in point.leaves.items()}
             move = point.move(key, d, nearby)
             there = (move(h) - move(-h)) / (2 * h)
             left, right = np.fmin(left, there), np.fmax(right, there)
         return slope._replace(left=left, right=right)
+
+    def given_varies(self, key: str, d: np.ndarray, share: float) -> bool:
+        """Whether the gradient itself changes by much when the arguments are rounded again."""
+        again = [rerun.given.get(key) for rerun in self.reruns[: AGAIN.count(0)]]
+        shares = [along_direction(given, d) for given in again if given is not None and given.shape == d.shape]
+        return any(abs(other - share) > 0.25 * abs(share) for other in shares)
 
     def is_rounding(self, key: str, d: np.ndarray, off: float, sizes: tuple[float, ...], exact: bool) -> bool:
         """Whether a difference, small beside the numbers that were added, changes by much when the arguments are

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 TINY = 1e-20  # the complex step: its square is lost beside 1 in either precision
-POWERS = (0.2, 0.33, 0.27, 0.4, 0.14, 0.5, 0.6, 0.7, 0.8)  # steps are ε to these, times a scale; the likeliest first
+POWERS = (0.2, 0.33, 0.27, 0.4, 0.5, 0.6, 0.7, 0.8, 0.14)  # steps are ε to these, times a scale; the likeliest first
 Move = Callable[[complex], np.ndarray]  # s -> f(x + s d), flat
 
 
@@ -84,7 +84,7 @@ def differences(move: Move, y: np.ndarray, sizes: tuple[float, ...], g: np.ndarr
     best = Slope(unknown, np.full(y.size, np.inf), unknown, unknown, unknown, np.zeros(y.size, bool))
 
     def is_enough() -> bool:
-        wanted = np.where(best.kink, accuracy, 0.1 * accuracy) * best.size()
+        wanted = np.where(best.kink, 4 * accuracy, 0.1 * accuracy) * best.size()
         return bool(weight @ best.error <= max(weight @ wanted, enough))
 
     for scales in (sizes, (1.0,)):  # a step of 1 is a last resort: floor(1e12 x) looks smooth to it

@@ -1,4 +1,5 @@
 """What gradcheck() found out: a Report, with an Argument for each array that was differentiated."""
+# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 

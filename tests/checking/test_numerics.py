@@ -1,0 +1,166 @@
+"""Rounding, magnitudes and kinks: right functions pass at every scale, and no mistake hides behind a floor or a
+kink."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_nlp as tg
+from tests.battery import right_functions
+from tests.battery.right_functions import refuse_complex
+from tinygrad_nlp.checking.check import gradcheck
+
+x4 = np.random.default_rng(0).normal(size=4)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_random_right_functions_pass_and_one_percent_is_found():
+    alarms, missed, planted = right_functions.main(80, seed=7)
+    assert not alarms
+    assert planted > 40 and len(missed) <= 1, missed
+
+
+# --- Magnitudes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, refuse_complex], ids=["complex step", "differences"])
+@pytest.mark.parametrize("s", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("t", [1e-12, 1.0, 1e12])
+def test_one_percent_is_found_at_every_magnitude(wrap, s, t):
+    f, x = wrap(lambda x: t * np.sin(x / s)), x4 * s
+    assert gradcheck(f, x, gradient=lambda g, x: g * np.cos(x / s) * t / s)
+    for k in range(4):
+        at = np.arange(4) == k
+        assert not gradcheck(f, x, gradient=lambda g, x, at=at: g * np.cos(x / s) * t / s * (1 + 0.01 * at))
+
+
+def test_one_percent_is_found_beside_a_large_constant():
+    for constant in (1e3, 1e9, 1e12):
+        f = lambda x, c=constant: np.sin(x) + c  # noqa: E731
+        assert gradcheck(f, x4)
+        assert not gradcheck(f, x4, gradient=lambda g, x: 1.01 * g * np.cos(x))
+
+
+def test_numbers_of_every_size_in_one_array():
+    x = np.array([1e-12, 1e-6, 1.0, 1e6, 1e12])
+    assert gradcheck(lambda x: x * x, x)
+    for k in range(5):
+        assert not gradcheck(
+            lambda x: x * x, x, gradient=lambda g, x, k=k: 2 * g * x * (1 + 0.01 * (np.arange(5) == k))
+        )
+    assert not gradcheck(lambda x: np.sum(x * x), x, gradient=lambda g, x: 2 * g * x + 1e3 * (x < 1e-9))
+
+
+def test_zeros_that_rounding_reaches():
+    whole = np.arange(12.0).reshape(3, 4) * 0.1
+    for f in (
+        lambda x: np.sum(x - np.mean(x, -1, keepdims=True), -1),
+        lambda x: 0.1 * x + 0.2 * x - 0.3 * x,
+        lambda x: np.sum(tg.softmax(x * 30), -1),
+        lambda x: (x + 1) ** 2 - x**2 - 2 * x - 1,
+    ):
+        for wrap in (lambda f: f, refuse_complex):
+            assert gradcheck(wrap(f), whole)
+    # a derivative of 0 made of numbers of size 1 may be 1e-16, and no more
+    assert not gradcheck(lambda x: np.sum(x - np.mean(x)), whole, gradient=lambda g, x: np.full(x.shape, 1e-9 * g))
+
+
+# --- Kinks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "low", "high"),
+    [
+        (lambda x: np.maximum(x, 0), 0, 1),
+        (np.abs, -1, 1),
+        (lambda x: np.where(x > 0, 3 * x, 2 * x), 2, 3),
+        (lambda x: np.where(x > 0, -3 * x, 2 * x), -3, 2),
+        (lambda x: np.minimum(-3 * x, 0) + np.sin(x), -2, 1),
+    ],
+)
+@pytest.mark.parametrize("at", [0.0, 1.5, 1e6])
+def test_at_a_kink_any_number_between_both_sides_is_right_and_no_other(f, low, high, at):
+    for seed in range(4):  # upstream gradients of both signs
+        for slope in np.linspace(low, high, 5):
+            report = gradcheck(lambda x: f(x - at), np.array([at]), gradient=lambda g, x, k=slope: g * k, seed=seed)
+            assert report and report.arguments[0].kinks == [(0,)], (slope, report)
+        for slope in (low - 0.001, high + 0.001, low - 1, high + 1):
+            assert not gradcheck(lambda x: f(x - at), np.array([at]), gradient=lambda g, x, k=slope: g * k, seed=seed)
+
+
+def test_kinks_of_several_outputs_have_intervals_of_their_own():
+    def f(x):
+        return np.array([np.maximum(x[0], 0), -2 * np.abs(x[0])])
+
+    for seed in range(4):  # slopes from 0 to 1, and from −2 to 2
+        for a, b in [(0, -2), (1, 2), (0.5, 0)]:
+            assert gradcheck(f, np.zeros(1), gradient=lambda g, x, a=a, b=b: np.array([a * g[0] + b * g[1]]), seed=seed)
+        beyond = lambda g, x: np.array([abs(g[0]) + 2 * abs(g[1]) + 0.1])  # noqa: E731
+        assert not gradcheck(f, np.zeros(1), gradient=beyond, seed=seed)
+
+
+@pytest.mark.parametrize(("f", "slope"), [(np.floor, 0), (np.sign, 0), (lambda x: (x > 0) * 1.0 + 2 * x, 2)])
+@pytest.mark.parametrize("at", [0.0, 2.0])
+def test_at_a_jump_only_the_slope_beside_it_is_right(f, slope, at):
+    shifted, x = (lambda x: f(x - at)), np.array([at])
+    assert gradcheck(shifted, x, gradient=lambda g, x: slope * g)
+    for wrong in (slope + 0.01, slope - 1, 1e12, -1e6):
+        assert not gradcheck(shifted, x, gradient=lambda g, x, k=wrong: k * g)
+
+
+@pytest.mark.parametrize("steep", [1e3, 1e6, 1e9])
+def test_a_steep_function_is_no_jump(steep):
+    f, x = refuse_complex(lambda x: np.tanh(steep * x)), np.array([0.3 / steep, -1.0 / steep])
+    right = lambda g, x: g * steep * (1 - np.tanh(steep * x) ** 2)  # noqa: E731
+    assert gradcheck(f, x, gradient=right)
+    for k in (0, 0.99, 1.01, 1 / steep, 1e3):
+        assert not gradcheck(f, x, gradient=lambda g, x, k=k: k * right(g, x))
+
+
+def test_a_gradient_of_a_sort_with_three_equal_numbers():
+    assert gradcheck(np.sort, np.array([2.0, 2.0, 2.0, 1.0]))
+    assert not gradcheck(np.sort, np.array([2.0, 2.0, 2.0, 1.0]), gradient=lambda g, x: np.full(4, np.sum(g)))
+
+
+# --- What is not a number, and what is not resolved -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(3, 4), (30, 40)])
+def test_one_number_that_is_not_finite_is_reported_at_its_own_place(bad, shape):
+    x = np.random.default_rng(1).normal(size=shape)
+
+    def backward(g, x):
+        d = g * np.cos(x)
+        d[1, 2] = bad
+        return d
+
+    for f in (np.sin, refuse_complex(np.sin)):
+        argument = gradcheck(f, x, gradient=backward).arguments[0]
+        assert not argument.right and argument.index == (1, 2) and not np.isfinite(argument.given)
+        assert f"not finite: 1 of {x.size} numbers are NaN or infinite, the first at (1, 2)" in argument.diagnosis
+
+
+def test_numbers_that_print_alike_are_printed_until_they_differ():
+    report = gradcheck(np.sin, x4, gradient=lambda g, x: g * np.cos(x) * (1 + 1e-5))
+    assert report.arguments[0].pair()[0] != report.arguments[0].pair()[1]
+
+
+def test_a_function_too_rough_for_differences_is_not_approved():
+    rough = refuse_complex(lambda x: np.sin(x) + 1e-3 * np.sin(1e15 * x))
+    report = gradcheck(rough, x4, gradient=lambda g, x: g * np.cos(x))
+    assert not report
+
+
+def test_float32_is_held_to_its_own_precision():
+    x = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
+    low = lambda x: x.dtype == np.float32  # noqa: E731
+    for factor, right in [(1.0, True), (1.001, True), (1.05, False)]:
+        wrong = lambda g, x, k=factor: g * np.cos(x) * (k if low(x) else 1)  # noqa: E731
+        assert bool(gradcheck(np.sin, x, gradient=wrong)) == right
+    scaled = np.float32(1e12)
+    tiny = lambda g, x: g * np.cos(x / scaled) / scaled * (1.05 if low(x) else 1)  # noqa: E731
+    assert not gradcheck(lambda x: np.sin(x / scaled), x * scaled, gradient=tiny)
+    report = gradcheck(np.sin, x, gradient=lambda g, x: g * np.cos(x) + (np.nan if low(x) else 0))
+    assert "right in float64, not in float32" in str(report)
