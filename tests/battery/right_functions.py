@@ -185,6 +185,8 @@ def draw(rng: Rng) -> Drawn:
     name = names[rng.integers(len(names))]
     f, *args = SCALED[name](rng)
     s, t = (magnitude(rng), magnitude(rng)) if rng.random() < 0.7 else (1.0, 1.0)
+    if not any(np.any(a) for a in args):
+        s = 1.0  # zeros do not tell at what magnitude they are
     scaled = lambda *args: times(t, f(*[a / s for a in args]))  # noqa: E731
     real = rng.random() < 0.4
     name += f", x / {s:g}, times {t:g}" + ", real" * real

@@ -149,8 +149,8 @@ class Comparison:
             return self.judge(share, self.around(key, d, slope, sizes), max(sizes))
         if found.excess and self.is_rounding(key, d, share - found.numeric, sizes, exact=False):
             return found._replace(excess=0.0)
-        if not found.excess and found.allowed > math.sqrt(self.accuracy) * abs(share):
-            output = np.maximum(abs(point.y), point.noise.hidden)
+        if not found.excess and found.allowed >= abs(share) > 0:
+            output = np.maximum(abs(point.y), point.noise.nearby)
             lost = 100 * self.eps**0.8 * float(abs(g) @ output) / (max(sizes) or 1.0)
             if abs(share) > lost and not self.given_varies(key, d, share):  # a number that nothing could contradict
                 return found._replace(resolved=False)

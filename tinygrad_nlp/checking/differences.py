@@ -21,17 +21,18 @@ Move = Callable[[complex], np.ndarray]  # s -> f(x + s d), flat
 
 
 class Noise(NamedTuple):
-    """How far rounding puts each output off, ε, and the size of the numbers beside which an output that does not change
-    at all may have been lost."""
+    """How far rounding puts each output off, ε, how much each output changes when the arguments change by 1 %, and how
+    large the numbers may be beside which an output that does not change at all was lost."""
 
     output: np.ndarray
     eps: float
+    nearby: np.ndarray
     hidden: np.ndarray
 
     def natural(self, y: np.ndarray, g: np.ndarray, size: float) -> float:
         """Σ |g · slope| of a function whose outputs double with a number of this size: a scale for gradients."""
         made_of = np.maximum(abs(y), self.output / self.eps)
-        return float(abs(g) @ np.where(made_of <= self.eps**0.5 * self.hidden, self.hidden, made_of)) / (size or 1.0)
+        return float(abs(g) @ np.where(made_of <= self.eps**0.5 * self.nearby, self.nearby, made_of)) / (size or 1.0)
 
 
 class Slope(NamedTuple):

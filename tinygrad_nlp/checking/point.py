@@ -61,27 +61,36 @@ class Point:
         eps = max(float(np.finfo(dtype).eps) for dtype in (*self.dtypes, self.dtype))
         sizes = made_of or [0.0] * len(outputs)
         least = flatten([np.full(o.shape, size) for o, size in zip(outputs, sizes, strict=True)])
-        self.noise = Noise(np.maximum(self.rounding(eps), eps * least), eps, self.around())
+        nearby = np.maximum(self.change(0.01), least)
+        hidden = np.minimum(self.change(1.0), 1e6 * np.maximum(abs(self.y), nearby))
+        self.noise = Noise(np.maximum(self.rounding(eps, hidden), eps * least), eps, nearby, hidden)
 
-    def rounding(self, eps: float) -> np.ndarray:
+    def rounding(self, eps: float, hidden: np.ndarray) -> np.ndarray:
         """How far rounding puts each output off: what third differences leave of it along rays from the arguments,
         since they take away all that is smooth (Moré and Wild 2011, Estimating computational noise). On a ray that
-        leaves the arguments behind, no kink or jump is crossed."""
+        leaves the arguments behind, no kink or jump is crossed. Where a sigmoid is flat, its rounding shows at longer
+        steps only, and there it is that of numbers as large as `hidden`."""
+        fine, coarse = self.third_differences(16 * eps), self.third_differences(eps**0.4)
+        return np.maximum(fine, np.minimum(coarse, 4 * eps * hidden)) + eps * abs(self.y)
+
+    def third_differences(self, step: float) -> np.ndarray:
+        """The largest along a few rays, scaled to the size of one rounding."""
         found = np.zeros(self.y.size)
         for k in range(RAYS):
             rng = np.random.default_rng(k)
             d = {key: random_direction(x, rng) for key, x in self.leaves.items()}
-            places = [{key: copied(x + 16 * eps * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
+            places = [{key: copied(x + step * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
             outputs = [flatten(self.outputs(leaves)) for leaves in places]
             if all(y.size == found.size for y in outputs):
                 found = np.fmax(found, np.max(abs(np.diff(outputs, 3, axis=0)), axis=0) / math.sqrt(20))
-        return found + eps * abs(self.y)
+        return found
 
-    def around(self) -> np.ndarray:
-        """The size of the numbers beside which each output may be lost: how much it changes nearby, if it does."""
+    def change(self, part: float) -> np.ndarray:
+        """How much each output changes when every number moves by about this part of itself; where it does not, its
+        size."""
         rng = np.random.default_rng(0)
-        nearby = {key: copied(x + 0.01 * random_direction(x, rng), x.dtype) for key, x in self.leaves.items()}
-        y = flatten(self.outputs(nearby))
+        moved = {key: copied(x + part * random_direction(x, rng), x.dtype) for key, x in self.leaves.items()}
+        y = flatten(self.outputs(moved))
         change = np.nan_to_num(abs(y - self.y), posinf=0) if y.size == self.y.size else np.zeros(self.y.size)
         return np.where(change > 0, change, min(float(np.max(abs(self.y), initial=0)), 1.0) or 1.0)
 
