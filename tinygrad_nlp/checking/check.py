@@ -40,9 +40,6 @@ from .unchecked import unusable
 
 __all__ = ["Argument", "Report", "check_fused", "gradcheck"]
 
-    def _repr_html_(self) -> str:
-        return notebook.report(str(self).splitlines()[0], bool(self), self.arguments, self.problems)
-
 
 def gradcheck(
     f: Callable[..., Any],
