@@ -196,7 +196,7 @@ def main() -> None:
     args = arguments(p)
     setting = SETTINGS["frozen" if args.frozen else "bigrams" if args.bigrams else "trained"]
     setting = replace(setting, steps=args.steps)
-    corpus = corpora.film_reviews(args.data)
+    corpus = corpora.film_reviews(args.data, args.out)
     if corpus.fallback:
         print(corpus.fallback)
     if args.smoke:

@@ -23,9 +23,9 @@ Figures = dict[str, Any]
 
 # %% Data, once a process
 @cache
-def film_reviews(data: str | None, few: int = 0) -> corpora.FilmReviews:
+def film_reviews(data: str | None, few: int, runs: Path) -> corpora.FilmReviews:
     """The corpus, or a few reviews of each part (the published ones among them) for a quick run."""
-    corpus = corpora.film_reviews(data)
+    corpus = corpora.film_reviews(data, runs)
     if not 0 < few < min(len(corpus.train), len(corpus.test)):
         return corpus
     rng, names = np.random.default_rng(0), [name for name in sentiment.PUBLISHED_ERRORS if name in corpus.test.names]
@@ -35,13 +35,16 @@ def film_reviews(data: str | None, few: int = 0) -> corpora.FilmReviews:
 
 
 @lru_cache(maxsize=1)  # with bigrams they are large
-def bags_of(data: str | None, few: int, words: int, bigrams: int, distinct: bool) -> tuple[sentiment.Part, ...]:
+def bags_of(
+    data: str | None, few: int, runs: Path, words: int, bigrams: int, distinct: bool
+) -> tuple[sentiment.Part, ...]:
     """Training, validation and test reviews as bags."""
-    return sentiment.parts(film_reviews(data, few), sentiment.Setting(words=words, bigrams=bigrams, distinct=distinct))
+    setting = sentiment.Setting(words=words, bigrams=bigrams, distinct=distinct)
+    return sentiment.parts(film_reviews(data, few, runs), setting)
 
 
-def parts(data: str | None, few: int, setting: sentiment.Setting) -> tuple[sentiment.Part, ...]:
-    return bags_of(data, few, setting.words, setting.bigrams, setting.distinct)
+def parts(data: str | None, few: int, runs: Path, setting: sentiment.Setting) -> tuple[sentiment.Part, ...]:
+    return bags_of(data, few, runs, setting.words, setting.bigrams, setting.distinct)
 
 
 # %% Frozen word vectors, for the runs that share them
@@ -50,7 +53,7 @@ def word_vectors(folder: Path, data: str | None, setting: Figures, few: int = 0,
 
     With frozen vectors and all words kept, a review is always the same mean, so it is computed once.
     """
-    corpus, settings = film_reviews(data, few), sentiment.Setting(**setting)
+    corpus, settings = film_reviews(data, few, folder.parent), sentiment.Setting(**setting)
     source, coverage = corpora.find("glove-6b", data) if glove else None, 1.0
     if source:
         member = f"glove.6B.{settings.dimension}d.txt" if zipfile.is_zipfile(source.path) else None
@@ -60,7 +63,9 @@ def word_vectors(folder: Path, data: str | None, setting: Figures, few: int = 0,
         table[: len(listed)], coverage = found.table, found.coverage
     else:
         table = sentiment.vectors(corpus, settings)
-    means = np.concatenate([embedding_bag(table, part.ids, part.offsets) for part in parts(data, few, settings)])
+    means = np.concatenate(
+        [embedding_bag(table, part.ids, part.offsets) for part in parts(data, few, folder.parent, settings)]
+    )
     path = folder.with_name(f"{folder.name}.npz")
     write_npz(path, {"vectors": table, "means": means})
     found = {"coverage": coverage, "source": "GloVe 6B" if source else "training text"}
@@ -84,8 +89,8 @@ def opinions(
 
     few: how many reviews of each part, 0 for all; vectors: file of frozen word vectors, beside the run's own.
     """
-    corpus, settings = film_reviews(data, few), sentiment.Setting(**setting)
-    ours, table = parts(data, few, settings), None
+    corpus, settings = film_reviews(data, few, folder.parent), sentiment.Setting(**setting)
+    ours, table = parts(data, few, folder.parent, settings), None
     if vectors:
         kept = read_npz(folder.parent / vectors)
         table = kept["vectors"]

@@ -129,6 +129,7 @@ def test_a_wrong_name_shape_or_dtype_names_both_sides(path):
         ({"settings": settings | {"hidden": 2000}, "values": values | {"x": np.zeros(2000)}}, "more numbers than"),
         ({"settings": settings | {"rng": 5}}, "TypeError"),
         ({"settings": None}, "TypeError"),
+        ({"settings": settings | {"layers": 20}}, "its setting layers is 20, and it holds [0-9]+ arrays"),
     ]:
         refused(path, tree | wrong, message)
     refused(path, {k: v for k, v in tree.items() if k != "settings"}, "KeyError: 'settings'")

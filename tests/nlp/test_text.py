@@ -2,6 +2,8 @@
 
 import re
 import string
+import time
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -310,3 +312,17 @@ def test_bigram_buckets_are_spread():
     load = np.bincount(out.reshape(-1, 3)[:, 2], minlength=1000)
     assert load.min() > 50 and load.max() < 140  # 90 expected, 9.5 is one standard deviation
     assert out.dtype == np.int32
+
+
+@given(st.text())
+def test_transliteration_is_that_of_the_whole_text_at_once(passage):
+    whole = unicodedata.normalize("NFKD", passage.translate(text._PLAIN))
+    whole = "".join(c for c in whole if not unicodedata.combining(c)).encode("ascii", "replace").decode()
+    assert text.transliterate(passage) == whole
+
+
+def test_many_combining_marks_take_no_more_than_other_letters():
+    marks = "".join(chr(0x300 + i % 60) for i in range(200_000))  # NFKD of it at once takes a minute
+    before = time.process_time()
+    assert text.transliterate("a" + marks) == "a"
+    assert time.process_time() - before < 1

@@ -29,7 +29,7 @@ MODELS: dict[str, Any] = {model.__name__: model for model in (NeuralBigram, Char
 Vocabulary = Characters | Words | Sequence[str]
 
 
-class Saved(NamedTuple):
+class LoadedModel(NamedTuple):
     """What load returns: a live model, its vocabulary (Characters, Words or a list of words) and its notes."""
 
     model: Any
@@ -61,7 +61,7 @@ def save(path: str | Path, model: Any, vocabulary: Vocabulary, notes: Mapping[st
     write_tree(path, tree)
 
 
-def load(path: str | Path, *, rng: np.random.Generator | None = None, cap: int = CAP) -> Saved:
+def load(path: str | Path, *, rng: np.random.Generator | None = None, cap: int = CAP) -> LoadedModel:
     """Read what save wrote; rng is for the dropout of a model that is trained further (default: seed 0).
 
     Raises FileError, on one line, where the file is missing, damaged, larger than `cap` bytes, or where a name, shape
@@ -75,7 +75,7 @@ def load(path: str | Path, *, rng: np.random.Generator | None = None, cap: int =
         check_size(vocabulary, tree["settings"]["vocabulary"])
         if hasattr(model, "dropout"):
             model.dropout.rng = rng or np.random.default_rng(0)
-        return Saved(model, vocabulary, dict(tree["notes"]))
+        return LoadedModel(model, vocabulary, dict(tree["notes"]))
     except Exception as error:  # whatever a file says, it is the file that is wrong
         raise damaged(path, error) from error
 
@@ -131,6 +131,8 @@ def built(tree: Any) -> Any:
     for key, value in settings.items():
         if type(value) not in (int, float, str) or (type(value) is int and not 0 <= value <= numbers):
             raise ValueError(f"its setting {key} is {value!r}, and it holds {numbers:,} numbers")
+    if type(layers := settings.get("layers", 0)) is not int or layers > len(values):
+        raise ValueError(f"its setting layers is {layers!r}, and it holds {len(values)} arrays")
     if tree["constant_embedding"]:
         settings["embedding"] = values["embedding.table"]
     settings["dtype"] = {"float32": np.float32, "float64": np.float64}[settings["dtype"]]

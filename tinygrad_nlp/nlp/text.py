@@ -101,7 +101,13 @@ def transliterate(text: str) -> str:
     """
     if text.isascii():
         return text
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.translate(_PLAIN)) if not unicodedata.combining(c))
+    text = text.translate(_PLAIN)
+    return text.translate({ord(c): _ascii(c) for c in set(text) if not c.isascii()})
+
+
+def _ascii(character: str) -> str:
+    """One character at a time: NFKD sorts the marks of a whole text, in a time that grows with their number squared."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
     return plain.encode("ascii", "replace").decode("ascii")
 
 

@@ -21,6 +21,7 @@ from .text import CorpusError
 
 ROW_CAP = 1 << 16  # bytes of one row; a row of 300 numbers has about 3,000
 ROWS_CAP = 5_000_000  # the largest published table has 2,200,000
+UNPACKED = 30  # times the file's own size, and 1 MiB: the published ones have 2.6 times their size
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read_vectors(path: Path, words: list[str], width: int, member: str | None = 
     rows, stated = 0, None
     try:
         with _opened(path, member) as file:
-            for number, line in enumerate(_lines(file), 1):
+            for number, line in enumerate(_lines(file, UNPACKED * path.stat().st_size + (1 << 20), where), 1):
                 if number == 1 and (stated := _header(line, width, where)):
                     continue
                 if not line:
@@ -104,9 +105,12 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[bytes] | gzip.GzipFil
             yield unzipped
 
 
-def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+def _lines(file: IO[bytes] | gzip.GzipFile, cap: int, where: str) -> Iterator[bytes]:
     """Without the white space at their ends: word2vec's and fastText's own writers put a space there."""
     while line := file.readline(ROW_CAP):
+        cap -= len(line)
+        if cap < 0:
+            raise CorpusError(f"{where} unpacks to more than {UNPACKED} times its size: fetch the published file")
         yield line.rstrip()
 
 

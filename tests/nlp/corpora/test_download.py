@@ -1,17 +1,18 @@
 """Downloads against a loopback server that misbehaves: the old file survives, the retry works, the message is right."""
 
 import contextlib
+import errno
 import hashlib
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from tinygrad_nlp.nlp.corpora import CorpusError, Unavailable, download, fetch, find, registry
+from tinygrad_nlp.nlp.corpora import CorpusError, Unavailable, characters, download, fetch, find, registry
 
 pooch = pytest.importorskip("pooch")
 pytest.importorskip("filelock")
@@ -78,7 +79,7 @@ def serve(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
     monkeypatch.setattr(download, "TIMEOUT", (2.0, 0.3))
-    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda seconds: None))  # no waiting between tries
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # no waiting between tries
 
     def start(*answers: str, check: str = "") -> Server:
         server = Server(*answers)
@@ -207,7 +208,7 @@ except corpora.CorpusError as error:
 def children(count: int, server: Server, before: str = "") -> list[str]:
     command = [sys.executable, "-c", CHILD.format(before=before), server.url(), good_check()]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
-    return [child.communicate(timeout=60)[0].strip() for child in started]
+    return [child.communicate(timeout=300)[0].strip() for child in started]
 
 
 def test_eight_processes_make_one_download(serve):
@@ -221,3 +222,22 @@ def test_full_disk(serve, tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))"
     assert "the disk is full; free some space" in children(1, serve("200"), limit)[0]
     assert left_behind(tmp_path / "cache") == []
+
+
+def test_a_read_only_home_is_answered_with_built_in_text_and_a_full_disk_is_not(serve, tmp_path, monkeypatch):
+    serve("200")
+    (tmp_path / "home").write_text("not a folder")
+    monkeypatch.delenv("TINYGRAD_NLP_CACHE")
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "home" / name)
+    with pytest.raises(Unavailable, match=r"cannot write corpus.txt to the cache"):
+        fetch("toy")
+    assert characters().fallback.startswith("Built-in corpora are used") and "cannot write" in characters().fallback
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(registry, "download", full)
+    with pytest.raises(CorpusError, match="the disk is full") as raised:
+        fetch("toy")
+    assert not isinstance(raised.value, Unavailable)

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp.nlp import bags
-from tinygrad_nlp.nlp.corpora import CorpusError, reviews
+from tinygrad_nlp.files import read_npz, write_npz
+from tinygrad_nlp.nlp import bags, corpora
+from tinygrad_nlp.nlp.corpora import CorpusError, download, reviews
 
 GOOD = {
     "aclImdb/train/pos/0_9.txt": "A fine film.<br />Fine!",
@@ -221,6 +223,76 @@ def test_parsed_cache_is_used_and_a_damaged_one_is_made_again(tmp_path, cache):
     with pytest.raises(CorpusError, match="cannot read"):  # another source, another key
         reviews.load(archive, "b" * 64)
     assert sorted(file.suffix for file in cache.iterdir() if file.suffix != ".lock") == [".npz"]
+
+
+def test_a_parsed_cache_with_other_content_is_named_and_made_again(tmp_path, cache, capsys):
+    """As somebody who edits it would leave it: a whole archive, with right checksums of its members."""
+    pytest.importorskip("filelock")
+    archive = archived(tmp_path, tar_of(*members(GOOD)))
+    first = reviews.load(archive, "a" * 64)
+    (path,) = cache.glob("*.npz")
+    whole = read_npz(path)
+    without = {name: array for name, array in whole.items() if name != "sha256"}
+    for change in (
+        {"train_labels": 1 - whole["train_labels"]},
+        {"test_ids": -whole["test_ids"]},
+        {"train_ids": whole["test_ids"]},
+    ):
+        for kept in (whole, without):
+            write_npz(path, kept | change)
+            assert_same(first, reviews.load(archive, "a" * 64))
+            assert f"{path} is not as it was written" in capsys.readouterr().err
+            assert read_npz(path).keys() == whole.keys()
+
+
+def test_with_the_archive_in_the_data_folder_nothing_is_written_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("TINYGRAD_NLP_CACHE")
+    monkeypatch.setattr(download, "cache_folder", lambda: pytest.fail("the cache was asked for"))
+    monkeypatch.setattr(reviews, "cache_folder", lambda: pytest.fail("the cache was asked for"))
+    (tmp_path / "data").mkdir()
+    archive = archived(tmp_path / "data", tar_of(*members(GOOD)), "aclImdb_v1.tar.gz")
+    found = corpora.film_reviews(tmp_path / "data")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [archive]
+    pytest.importorskip("filelock")
+    again = corpora.film_reviews(tmp_path / "data", tmp_path / "out")
+    assert_same((found.train, found.test), (again.train, again.test))
+    assert [path.suffix for path in (tmp_path / "out").iterdir() if path.suffix != ".lock"] == [".npz"]
+
+
+def extended(kind: bytes, content: bytes) -> bytes:
+    """A header that names another header, as for long names."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, len(content)
+    return info.tobuf(tarfile.GNU_FORMAT) + content + b"\0" * (-len(content) % 512)
+
+
+HEADERS = {
+    "400 in a row": extended(tarfile.GNUTYPE_LONGNAME, b"a" * 200) * 400,
+    "a megabyte of name": extended(tarfile.GNUTYPE_LONGNAME, b"a" * 1_000_000),
+    "half a megabyte of digits": extended(tarfile.XHDTYPE, b"1" * 500_000),
+    "1,000 digits": extended(tarfile.XHDTYPE, b"1" * 1_000),
+    "400 of digits": extended(tarfile.XHDTYPE, b"11 a=bcdefg\n" * 20) * 400,
+}
+
+
+@pytest.mark.parametrize("start", HEADERS.values(), ids=HEADERS)
+def test_headers_are_refused_before_they_cost_anything(tmp_path, start):
+    archive = archived(tmp_path, start + tar_of(*members(GOOD)))
+    before = time.process_time()
+    with pytest.raises(CorpusError, match=r"is damaged \((a header|headers)"):
+        list(reviews.stream(archive))
+    assert time.process_time() - before < 1
+
+
+def test_names_that_are_a_little_long_are_read(tmp_path):
+    content = dict(GOOD) | {"aclImdb/" + "a" * 300: "not a review"}
+    assert len(list(reviews.stream(archived(tmp_path, tar_of(*members(content)))))) == 4
+
+
+def test_an_archive_that_unpacks_to_much_more_than_its_size(tmp_path):
+    archive = archived(tmp_path, tar_of(member("aclImdb/train/unsup/0_0.txt", b"\0" * (6 << 20)), *members(GOOD)))
+    with pytest.raises(CorpusError, match="holds more than the cap of 4,"):
+        list(reviews.stream(archive))
 
 
 def test_an_unwritable_cache_is_told_before_the_work(tmp_path, monkeypatch):

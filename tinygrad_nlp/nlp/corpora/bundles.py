@@ -9,6 +9,7 @@ is the line that says so.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,19 @@ def news(data: str | Path | None = None) -> News:
     return _real_or(ours, real)
 
 
-def film_reviews(data: str | Path | None = None) -> FilmReviews:
-    """The 25,000 + 25,000 IMDB reviews, or reviews drawn from a built-in grammar."""
+def film_reviews(data: str | Path | None = None, parsed: Path | None = None) -> FilmReviews:
+    """The 25,000 + 25,000 IMDB reviews, or reviews drawn from a built-in grammar.
+
+    parsed: a folder for the tokens of an archive in the data folder, so that they are found once. Without it nothing is
+    written for such an archive, unless TINYGRAD_NLP_CACHE names a folder; those of a downloaded one are in the cache.
+    """
 
     def real() -> FilmReviews:
         source = fetch("imdb", data)
-        train, test = reviews.load(source.path, source.sha256)
+        if source.origin == "data folder" and not parsed and not os.environ.get("TINYGRAD_NLP_CACHE"):
+            train, test = reviews.parse(source.path)
+        else:
+            train, test = reviews.load(source.path, source.sha256, parsed if source.origin == "data folder" else None)
         return FilmReviews(train, test, reviews.also_in(test, train), {"imdb": source})
 
     def ours(fallback: str) -> FilmReviews:

@@ -6,13 +6,14 @@ Nothing that was downloaded is ever unpickled or executed; what does not match i
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...files import FULL
 from ..text import CorpusError
 
 USER_AGENT = "tinygrad_nlp (a teaching library; downloads each corpus once and caches it)"
@@ -59,7 +60,8 @@ def cache_folder() -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock beside `path`, so that of many processes one does the work and the others find it done.
 
-    Errors of the operating system inside the block become a CorpusError that names the folder and the remedy.
+    Errors of the operating system inside the block become a CorpusError that names the folder and the remedy; where the
+    platform's own cache folder cannot be written to, as in a read-only home, it is Unavailable.
     """
     filelock = _data_extra("filelock")
     try:
@@ -71,9 +73,10 @@ def locked(path: Path) -> Iterator[None]:
             f"{path}.lock: another process has held this lock for half an hour: end it, then delete the lock file"
         ) from None
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = error.errno in FULL
         reason = "the disk is full" if full else error.strerror or str(error)
-        raise CorpusError(f"cannot write {path.name} to the cache {path.parent}: {reason}; {PICK_CACHE}") from error
+        kind = CorpusError if full or os.environ.get("TINYGRAD_NLP_CACHE") else Unavailable
+        raise kind(f"cannot write {path.name} to the cache {path.parent}: {reason}; {PICK_CACHE}") from error
 
 
 # %% Downloads
@@ -122,7 +125,11 @@ def download(url: str, path: Path, check: str, cap: int) -> None:
 
     known_hash = check if check.startswith("sha256:") else None
     try:
-        pooch.core.stream_download(url, path, known_hash, transfer, retry_if_failed=RETRIES)
+        with tempfile.TemporaryDirectory(dir=path.parent) as fresh:  # pooch keeps what is there, if it has no checksum
+            sources = pooch.create(
+                fresh, base_url="", registry={path.name: known_hash}, urls={path.name: url}, retry_if_failed=RETRIES
+            )
+            os.replace(sources.fetch(path.name, downloader=transfer), path)
     except requests.RequestException as error:
         status = getattr(error.response, "status_code", None)
         reason = f"answered {status}" if status else f"broke off ({type(error).__name__})"

@@ -19,15 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ...files import FileError, read_npz, write_npz
+from ...files import FileError, digest, read_npz, say, write_npz
 from .. import bags, text
 from ..text import CorpusError
-from .download import cache_folder, locked
+from .download import Unavailable, cache_folder, locked
 
 REVIEW = re.compile(r"aclImdb/((train|test)/(neg|pos)/(\d{1,9})_(\d{1,2}))\.txt")
 MEMBER_CAP = 1 << 20  # bytes of one review; the longest has 13,704
 TOTAL_CAP = 1 << 30  # bytes of everything in the archive, read or skipped
-FORMAT = 1  # of the parsed cache
+UNPACKED = 8  # times the archive's own size, and 4 MiB: the published one has 4.3 times its size
+HEADER_CAP = 1 << 10  # bytes of one header; tarfile takes a time that grows with their square for some of them
+HEADERS = 16  # reads for one member: headers may name another header, and tarfile calls itself for each
+FORMAT = 2  # of the parsed cache
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ def stream(archive: Path, member_cap: int = MEMBER_CAP, total_cap: int = TOTAL_C
     """Yield (name, text) of every review in the tar.gz, in the archive's order. Raises CorpusError."""
     seen = set()
     try:
+        total_cap = min(total_cap, UNPACKED * archive.stat().st_size + (1 << 22))
         with gzip.open(archive) as unzipped, _tar(source := _Forward(unzipped, total_cap)) as tar:
-            while (member := tar.next()) is not None:
+            while (member := source.headers_of(tar)) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # 100,000 of them would be kept
                 match = REVIEW.fullmatch(member.name)
                 if member.name.startswith("/") or ".." in member.name.split("/"):
@@ -102,8 +106,8 @@ def stream(archive: Path, member_cap: int = MEMBER_CAP, total_cap: int = TOTAL_C
                 if match[1] in seen:
                     raise _refused(member, "it is there twice")
                 seen.add(match[1])
-                yield match[1], text.decode(source.read(member.size), member.name)
-            while rest := source.read(1 << 16):  # up to the checksum at the end of the gzip stream
+                yield match[1], text.decode(source.content(member.size), member.name)
+            while rest := source.content(1 << 16):  # up to the checksum at the end of the gzip stream
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError(f"unreadable after review {len(seen):,}")
     except CorpusError as error:
@@ -123,13 +127,18 @@ def _refused(member: tarfile.TarInfo, why: str) -> CorpusError:
 
 
 class _Forward:
-    """A stream that only goes forward, and no further than `cap` bytes, in reads of at most `MEMBER_CAP`.
+    """A stream that only goes forward, and no further than `cap` bytes, with few and small headers.
 
-    tarfile believes the sizes that an archive claims; this does not.
+    tarfile believes the sizes that an archive claims, and follows headers without end; this does not.
     """
 
     def __init__(self, stream: gzip.GzipFile, cap: int) -> None:
-        self.stream, self.cap = stream, cap
+        self.stream, self.cap, self.reads = stream, cap, 0
+
+    def headers_of(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """The next member, or None at the end."""
+        self.reads = 0
+        return tar.next()
 
     def tell(self) -> int:
         return self.stream.tell()
@@ -141,8 +150,18 @@ class _Forward:
         return self.stream.seek(position)
 
     def read(self, size: int) -> bytes:
+        """Of a header, for tarfile."""
+        self.reads += 1
+        if not 0 <= size <= HEADER_CAP or self.reads > HEADERS:
+            raise tarfile.ReadError(f"a header of {size:,} bytes" if self.reads <= HEADERS else "headers of headers")
+        data = self.content(size)
+        if re.search(rb"[0-9]{21}", data):
+            raise tarfile.ReadError("a header with a number of more than 20 digits")
+        return data
+
+    def content(self, size: int) -> bytes:
         if not 0 <= size <= MEMBER_CAP:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
+            raise tarfile.ReadError(f"a member of {size:,} bytes")
         self._check(self.tell() + 1)
         return self.stream.read(size)
 
@@ -184,21 +203,25 @@ def tokenise(reviews: Iterable[tuple[str, str]]) -> tuple[Reviews, Reviews]:
     return everything.take(np.arange(train_rows)), everything.take(np.arange(train_rows, len(rows)))
 
 
-def load(archive: Path, digest: str) -> tuple[Reviews, Reviews]:
-    """Training and test reviews of an archive with SHA-256 `digest`: from the parsed cache, or parsed and cached."""
+def load(archive: Path, sha256: str, folder: Path | None = None) -> tuple[Reviews, Reviews]:
+    """Training and test reviews of an archive with this SHA-256: from the parsed cache, or parsed and cached there.
+
+    folder: of the parsed cache; the cache of downloads where it is None.
+    """
     try:
-        path = cache_folder() / f"reviews-{digest[:16]}-tokens{text.REVIEW_TOKENS}-format{FORMAT}.npz"
+        name = f"reviews-{sha256[:16]}-tokens{text.REVIEW_TOKENS}-format{FORMAT}.npz"
+        path = (folder or cache_folder()) / name
         if (cached := _read_cache(path)) is None:
             with locked(path):  # of eight processes, one parses
                 if (cached := _read_cache(path)) is None:
-                    cached = _parse(archive)
+                    cached = parse(archive)
                     write_npz(path, _arrays(*cached))
         return cached
-    except ImportError:  # without the data extra there is no cache
-        return _parse(archive)
+    except (ImportError, Unavailable):  # no data extra, or a read-only home: there is no cache
+        return parse(archive)
 
 
-def _parse(archive: Path) -> tuple[Reviews, Reviews]:
+def parse(archive: Path) -> tuple[Reviews, Reviews]:
     try:
         return tokenise(stream(archive))
     except CorpusError as error:
@@ -212,13 +235,20 @@ def _arrays(train: Reviews, test: Reviews) -> dict[str, np.ndarray]:
         for name, part in (("train", train), ("test", test))
         for field in ("ids", "offsets", "labels", "names")
     }
-    return {**splits, "vocabulary": np.frombuffer("\n".join(train.vocabulary).encode(), dtype=np.uint8)}
+    arrays = {**splits, "vocabulary": np.frombuffer("\n".join(train.vocabulary).encode(), dtype=np.uint8)}
+    return {**arrays, "sha256": np.array(_checksum(arrays))}
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    return digest(*(part for name in sorted(arrays) for part in (name, arrays[name])))
 
 
 def _read_cache(path: Path) -> tuple[Reviews, Reviews] | None:
-    """None when it is not there or damaged: then it is made again."""
+    """None when it is not there or not as it was written: then it is made again."""
     try:
         cache = read_npz(path)
+        if str(cache.pop("sha256")) != _checksum(cache):
+            raise FileError("its content is not of its checksum")
         words = cache["vocabulary"].tobytes().decode().split("\n")
         train, test = (
             Reviews(
@@ -231,5 +261,7 @@ def _read_cache(path: Path) -> tuple[Reviews, Reviews] | None:
             for split in ("train", "test")
         )
         return train, test
-    except (FileError, KeyError, UnicodeDecodeError):
+    except (FileError, KeyError, UnicodeDecodeError) as error:
+        if path.exists():
+            say(f"{path} is not as it was written ({error}): it is made again")
         return None
