@@ -38,6 +38,7 @@ from .calculus.rows import composite, flat, op, rule
 from .calculus.special import polygamma
 from .checking.check import check_fused, gradcheck
 from .checking.taylor import taylor_test
+from .core import habits
 from .core.sparse import RowSparse
 from .engine import Tensor, gradients
 from .fused import affine, embedding, embedding_bag, softmax_cross_entropy
@@ -97,3 +98,4 @@ __all__ = [
     "watch",
 ]
 __version__ = "0.1.0"
+__getattr__ = habits.of_module("tinygrad_nlp", habits.PACKAGE)

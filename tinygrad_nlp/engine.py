@@ -55,8 +55,8 @@ class Tensor(NumPyInterface):
         self.saved: Any = None
         self.birth = self.updated = next(births)
 
-    def backward(self, g: Any = None) -> None:
-        """Add this Tensor's gradient with respect to every leaf behind it to leaf.grad; g as in gradients()."""
+    def backward(self, g: Any = None, retain_graph: bool = True) -> None:
+        """Add this Tensor's gradient by every leaf behind it to leaf.grad; g as in gradients(). Graphs always stay."""
         found = gradients(self, g=g).items()
         with summing:
             summed = [(x, d if x.grad is None else settled(x.grad + d, x)) for x, d in found]
@@ -88,7 +88,7 @@ def remembered(value: Any, fn: Any, args: Sequence[Any], kwargs: dict[str, Any],
         raise refusals.no_float_result(fn, value)
     value.setflags(write=False)  # editing an intermediate in place would make gradients wrong without a word
     t = object.__new__(Tensor)
-    t._data, t.grad, t.fn, t.args, t.kwargs, t.saved = value, None, fn, args, kwargs, saved
+    t._data, t.fn, t.args, t.kwargs, t.saved = value, fn, args, kwargs, saved
     t.birth = t.updated = next(births)
     if (now := observer) is not None:  # another thread may take it away at any time
         now.forward(t)

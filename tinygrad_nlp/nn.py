@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from .core import habits
 from .engine import Tensor, writable
 from .fused import affine, embedding, embedding_bag
 from .recurrent import gru, lstm, rnn
@@ -95,6 +96,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        raise habits.missing(f"a {type(self).__name__}", name, habits.MODULE)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(dotted name, Tensor) in order of definition; a shared Tensor comes once, and arrays are no parameters."""
@@ -324,3 +328,6 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+__getattr__ = habits.of_module("tinygrad_nlp.nn", habits.LAYERS)

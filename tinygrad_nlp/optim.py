@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .core import habits
 from .core.sparse import RowSparse, length
 from .engine import Tensor, writable
 from .nn import check_state, frozen
@@ -77,6 +78,9 @@ class Optimizer:
         self.lr, self.steps = in_range("lr", lr, 0), 0
         self.buffers = {name: [np.zeros_like(t.data) for _ in self.slots] for name, t in self.parameters.items()}
 
+    def __getattr__(self, name: str) -> Any:
+        raise habits.missing(type(self).__name__, name, habits.OPTIMIZER)
+
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         self.steps += 1
@@ -107,8 +111,10 @@ class Optimizer:
             for table, part in zip(tables, parts, strict=True):
                 table.put(rows, part.view(row))
 
-    def zero_grad(self) -> None:
-        """Forget all gradients: backward() adds to what is there."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, because backward() adds to what is there. A gradient that is forgotten is None."""
+        if not set_to_none:
+            raise ValueError("zero_grad: gradients that are forgotten are None here, not zeros: leave set_to_none out")
         for t in self.parameters.values():
             t.grad = None
 
@@ -339,3 +345,6 @@ class Average:
         self.updates = int(state["updates"])
         for name, a in self.averages.items():
             a[...] = state[name]
+
+
+__getattr__ = habits.of_module("tinygrad_nlp.optim", habits.OPTIMIZERS)

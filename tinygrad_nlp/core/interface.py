@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from . import notebook, scipys
+from . import habits, notebook, scipys
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -195,6 +195,9 @@ class NumPyInterface(notebook.Shown):
 
     def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self._dispatch(fn, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        raise habits.missing("a Tensor", name, habits.TENSOR)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("a Tensor cannot be changed in place: build a new one, such as np.where(mask, value, t)")
