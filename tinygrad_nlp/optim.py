@@ -28,7 +28,7 @@ from .engine import Tensor, writable
 from .nn import check_state, frozen
 from .tree import branches, map_leaves, named_leaves
 
-BLOCK = 1 << 17  # numbers of a parameter updated at a time
+BLOCK = 1 << 16  # numbers of a parameter updated at a time
 FEW = 100  # up to so many rows, np.subtract.at is faster than adding up those that repeat
 
 
