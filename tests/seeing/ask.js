@@ -86,6 +86,15 @@ function look() {
   return { wide, inner: innerWidth, requests, ground: light(style.backgroundColor), ink: light(style.color) }
 }
 
+function onPaper() {                               // both passes are done, and afterwards the walk is where it was
+  go(2)
+  dispatchEvent(new Event("beforeprint"))
+  const gradients = shown.boxes.filter(box => box.kind === "leaf").map(box => box.texts[1].textContent)
+  const printed = at === items.length - 1
+  dispatchEvent(new Event("afterprint"))
+  return { gradients, printed, back: at, slider: byId("at").getAttribute("aria-valuetext") }
+}
+
 function notebookOutputs() {                       // a page of outputs, in which the frames are the pages of explain()
   const probes = ["h1", "td", "button"].map(query => getComputedStyle(document.querySelector(query)).color)
   const frames = [...document.querySelectorAll("iframe")].map(frame => {

@@ -125,6 +125,16 @@ def test_nudge_curves_are_the_loss():
     assert "nan" in log["loss"] and log["loss"][20] == float(f"{np.log(0.25):.7g}")
 
 
+def test_what_is_changed_afterwards_stays_as_it_was_on_the_page():
+    W, xs = Tensor([1.0, 2.0]), np.ones((1, 2))
+    e = explain(np.sum(xs[0] * W))
+    W.data, xs[:] = np.array([7.0, 7.0]), 5
+    data = data_of(e.html())
+    values = {n["name"]: data["pictures"][n["value"]]["rows"] for n in data["nodes"]}
+    assert values["W"] == [[1, 2]] and values["xs[0]"] == [[1, 1]]
+    assert data["nudges"][0]["loss"][20] == 3
+
+
 # --- In the browser ---------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +254,14 @@ def test_narrow_and_dark(width, dark):
     found = ask(e.html(), "look()", *["--blink-settings=preferredColorScheme=0"] * dark, width=width)
     assert found["wide"] <= 0 and found["inner"] == width and found["requests"] == 0
     assert (found["ground"] < 50 and found["ink"] > 200) if dark else (found["ground"] > 200 and found["ink"] < 50)
+
+
+@needs_chromium
+def test_on_paper_both_passes_are_done():
+    a, b = Tensor(3.0), Tensor([1.0, -2.0])
+    found = ask(explain(np.sum(a * b)).html(), "onPaper()")
+    assert sorted(found["gradients"]) == ["∂ [3 3]", "∂ −1"] and found["printed"]
+    assert found["back"] == 2 and found["slider"] == "forward 2 / 2"
 
 
 @needs_chromium

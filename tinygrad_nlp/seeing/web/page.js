@@ -166,6 +166,7 @@ function go(k, travel = false) {
   clearTimeout(journey)
   byId("at").value = at
   byId("count").textContent = at === 0 ? "given" : at < t ? `forward ${at} / ${t - 1}` : at === t ? "the turn" : at < items.length - 1 ? `backward ${at - t} / ${items.length - 2 - t}` : "done"
+  byId("at").setAttribute("aria-valuetext", byId("count").textContent)
   byId("back").disabled = byId("first").disabled = at === 0
   byId("next").disabled = byId("last").disabled = at === items.length - 1
   byId("card").className = at <= t ? "forward" : "backward"
