@@ -84,11 +84,9 @@ def test_a_rule_that_calls_itself_is_read():
 def test_what_is_read_for_its_shape_alone_may_hold_any_numbers(case):
     """Other numbers of the same shape there leave the share as it is."""
     rng = np.random.default_rng(0)
-    call = case.call(3)
-    y = call.on([Tensor(a) for a in call.xs])
-    if type(y) is not Tensor or y.fn is None or not y.size:
-        return
-    for step in explain(y, g=rng.normal(size=y.shape)).steps:
+    calls = [call.on([Tensor(a) for a in call.xs]) for call in map(case.call, range(6))]
+    made = [y for y in calls if type(y) is Tensor and y.fn is not None and y.size][:2]
+    for step in [step for y in made for step in explain(y, g=rng.normal(size=y.shape)).steps]:
         row = TABLE[step.tensor.fn]
         for s in step.shares:
             unread = {r.symbol for r in s.reads if r.shape_only and isinstance(r.value, np.ndarray) and r.value.size}
