@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.battery.drawing import SEEDS, Draw
 from tinygrad_nlp import Tensor, gradients
@@ -130,6 +130,7 @@ def form(d: Draw, fn: Any) -> tuple[Any, np.ndarray]:
 
 
 @pytest.mark.parametrize("fn", ROWS, ids=full_name)
+@settings(max_examples=max(25, settings().max_examples // 4))
 @given(SEEDS)
 def test_every_form_means_what_numpy_means(fn: Any, seed: int) -> None:
     call, x = form(Draw(seed), fn)
