@@ -68,7 +68,7 @@ def notebook(lesson: Path) -> str:
     try:
         import jupytext
     except ImportError as error:
-        raise ImportError("notebooks need jupytext: pip install tinygrad-nlp[notebook]") from error
+        raise ImportError("notebooks need jupytext: pip install jupytext") from error
     code = lesson.read_text("utf-8").partition('"""')[2].partition('"""')[2]  # the section says what the docstring does
     said = "\n".join(f"# {line}".rstrip() for line in text_of(lesson).split("\n"))
     cells = re.sub(r"^# %% (.*\n)((?:#.*\n)*)", r"# %% [markdown]\n# ### \1#\n\2\n# %%\n", code, flags=re.M)
