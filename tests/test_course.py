@@ -46,7 +46,7 @@ def test_a_notebook_is_the_text_the_cells_and_their_titles(monkeypatch):
     assert "```console" not in texts[0] and "### Settings" in texts and texts[-2].startswith("### Exercise: ")
     assert "\n".join(t for k, t in zip(kinds, texts, strict=True) if k == "code").count("exercise(") == 1
     monkeypatch.setitem(sys.modules, "jupytext", None)
-    with pytest.raises(ImportError, match=r"pip install tinygrad-nlp\[notebook\]"):
+    with pytest.raises(ImportError, match=r"pip install jupytext"):
         course.notebook(lesson)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .checking.check import Report
+from .checking.report import Report
 from .console import Parser
 
 LAST = "exercise: "  # what a lesson prints last begins with this

@@ -1,8 +1,8 @@
-"""The repair exercises: each is solvable, broken as it stands, and refuses wrong ideas; a bad file is one line."""
+"""The repair exercises: answers come from the table, mistakes earn nothing, a bad or cheating file is a line."""
 
 from __future__ import annotations
 
-import importlib.resources
+import json
 import re
 from pathlib import Path
 
@@ -10,205 +10,116 @@ import numpy as np
 import pytest
 
 from tinygrad_nlp import koans
-from tinygrad_nlp.koans import KOANS, grade, grading, template
+from tinygrad_nlp.koans import SEEDS, expected, grade, grading, template, template_2
 from tinygrad_nlp.koans.__main__ import main
 
-ORIGINAL = importlib.resources.files(koans).joinpath("template.py").read_text("utf-8")
-DRAWS = range(7)
+VARIANTS = (0, 1, 2, 3, 7)
+EVERY = [(v, name) for v in VARIANTS for name in koans.koans(v)]
+ORIGINAL = koans.exercises()
 
 
-def zeros_and(ids, g, table):
-    d = np.zeros_like(table)
-    np.add.at(d, ids, g)
-    return d
-
-
-def buffered(g, table, ids):
-    d = np.zeros_like(table)
-    d[ids] += g  # reads every row once: of repeated ids the last one wins
-    return d
-
-
-def normalised(g, x):
-    sigma = np.sqrt(np.var(x, axis=1, keepdims=True) + 1e-5)
-    y = (x - x.mean(1, keepdims=True)) / sigma
-    return (g - g.mean(1, keepdims=True) - y * (g * y).mean(1, keepdims=True)) / sigma
-
-
-def through_time(carry, inside=True):
-    """The right loop, but for what is carried to the step before, carry(dx_t, W), and where it is added."""
-
-    def backward(g, x, h0, W):
-        states = template.rnn(x, h0, W)
-        dx, dW, dh = np.zeros_like(x), np.zeros_like(W), np.zeros_like(h0)
-        for t in reversed(range(len(x))):
-            slope = 1 - states[t] ** 2
-            dx[t] = (g[t] + dh) * slope if inside else g[t] * slope + dh
-            dW += (states[t - 1] if t > 0 else h0).T @ dx[t]
-            dh = carry(dx[t], W)
-        return dx, dh, dW
-
-    return backward
-
-
-def probabilities(x):
-    return template.softmax(x)
-
-
-def one_hot(logits, labels):
-    return np.eye(logits.shape[1])[labels]
-
-
-SOLUTIONS = {
-    "square": lambda g, x: g * 2 * x,
-    "tanh": lambda g, x: g * (1 - np.tanh(x) ** 2),
-    "relu": lambda g, x: g * (x > 0),
-    "gate": lambda g, x: g * np.tanh(x) + g * x * (1 - np.tanh(x) ** 2),
-    "scale": lambda g, x, w: (g * w, (g * x).sum(0)),
-    "matmul": lambda g, x, W: (g @ W.T, x.T @ g),
-    "row_mean": lambda g, x: np.ones_like(x) * g[:, None] / x.shape[1],
-    "row_norm": lambda g, x: g[:, None] * x / np.where(x.any(1), np.linalg.norm(x, axis=1), 1)[:, None],
-    "row_max": lambda g, x: g[:, None] * (x == x.max(1)[:, None]) / (x == x.max(1)[:, None]).sum(1)[:, None],
-    "lookup": lambda g, table, ids: zeros_and(ids, g, table),
-    "softmax": lambda g, x: probabilities(x) * (g - (g * probabilities(x)).sum(1, keepdims=True)),
-    "cross_entropy": lambda g, x, k: g * (probabilities(x) - one_hot(x, k)) / len(k),
-    "logsumexp": lambda g, x: g[:, None] * np.exp(x - template.logsumexp(x)[:, None]),
-    "layer_norm": normalised,
-    "rnn": through_time(lambda dx, W: dx @ W.T),
-}
-NAIVE = {  # the first wrong ideas
-    "square": {
-        "g for the whole": lambda g, x: g.sum() * 2 * x,
-        "g averaged": lambda g, x: g.mean() * 2 * x,
-        "no 2": lambda g, x: g * x,
-    },
-    "tanh": {
-        "not squared": lambda g, x: g * (1 - np.tanh(x)),
-        "squared inside": lambda g, x: g * (1 - np.tanh(x**2)),
-        "sech, not squared": lambda g, x: g / np.cosh(x),
-    },
-    "relu": {
-        "g cut off too": lambda g, x: np.maximum(g, 0) * (x > 0),
-        "relu again": lambda g, x: g * np.maximum(x, 0),
-        "no mask": lambda g, x: g.copy(),
-    },
-    "gate": {
-        "the mean of both": lambda g, x: (g * np.tanh(x) + g * x * (1 - np.tanh(x) ** 2)) / 2,
-        "the product of both": lambda g, x: g * np.tanh(x) * x * (1 - np.tanh(x) ** 2),
-        "the first only": lambda g, x: g * np.tanh(x),
-    },
-    "scale": {
-        "averaged": lambda g, x, w: (g * w, (g * x).mean(0)),
-        "the other axis": lambda g, x, w: (g * w, (g * x).sum(1)),
-        "the first row": lambda g, x, w: (g * w, (g * x)[0]),
-    },
-    "matmul": {
-        "W's gradient transposed as well": lambda g, x, W: (g @ W.T, (x.T @ g).T),
-        "only the second": lambda g, x, W: (g @ W, (x.T @ g).T),
-    },
-    "row_mean": {
-        "over the rows": lambda g, x: np.ones_like(x) * g[:, None] / len(x),
-        "not divided": lambda g, x: np.ones_like(x) * g[:, None],
-        "not spread": lambda g, x: g[:, None] / x.shape[1],
-    },
-    "row_norm": {
-        "0 / 0": lambda g, x: g[:, None] * x / np.linalg.norm(x, axis=1)[:, None],
-        "one length for all": lambda g, x: g[:, None] * x / np.linalg.norm(x),
-        "squared length": lambda g, x: g[:, None] * x / np.maximum((x**2).sum(1), 1e-30)[:, None],
-        "a large ε": lambda g, x: g[:, None] * x / (np.linalg.norm(x, axis=1)[:, None] + 0.01),
-    },
-    "row_max": {
-        "always half": lambda g, x: g[:, None] * (x == x.max(1)[:, None]) / 2,
-        "ties of all rows": lambda g, x: g[:, None] * (x == x.max(1)[:, None]) / (x == x.max(1)[:, None]).sum(),
-        "over the whole row": lambda g, x: g[:, None] * (x == x.max(1)[:, None]) / x.shape[1],
-    },
-    "lookup": {
-        "buffered +=": buffered,
-        "times the count": lambda g, table, ids: (
-            buffered(g, table, ids) * np.bincount(ids, minlength=len(table))[:, None]
-        ),
-    },
-    "softmax": {
-        "g summed without y": lambda g, x: probabilities(x) * (g - g.sum(1, keepdims=True)),
-        "summed over all rows": lambda g, x: probabilities(x) * (g - (g * probabilities(x)).sum()),
-        "zeros": lambda g, x: np.zeros_like(x),
-    },
-    "cross_entropy": {
-        "y − ŷ": lambda g, x, k: g * (one_hot(x, k) - probabilities(x)) / len(k),
-        "only at the label": lambda g, x, k: g * (probabilities(x) - 1) * one_hot(x, k) / len(k),
-        "not averaged": lambda g, x, k: g * (probabilities(x) - one_hot(x, k)),
-        "averaged over all": lambda g, x, k: g * (probabilities(x) - one_hot(x, k)) / x.size,
-    },
-    "logsumexp": {
-        "one maximum for all rows": lambda g, x: g[:, None] * np.exp(x - x.max()) / np.exp(x - x.max()).sum(1)[:, None],
-        "NaN to 0": lambda g, x: g[:, None] * np.nan_to_num(np.exp(x) / np.exp(x).sum(1)[:, None]),
-        "clipped": lambda g, x: g[:, None] * probabilities(np.clip(x, -500, 500)),
-    },
-    "layer_norm": {
-        "σ for a constant": lambda g, x: (g - g.mean(1, keepdims=True)) / x.std(1, keepdims=True),
-        "μ for a constant": lambda g, x: normalised(g, x) + g.mean(1, keepdims=True) / x.std(1, keepdims=True),
-    },
-    "rnn": {
-        "W not transposed": through_time(lambda dx, W: dx @ W),
-        "without W": through_time(lambda dx, W: dx),
-        "past the derivative": through_time(lambda dx, W: dx @ W.T, inside=False),
-    },
-}
+def answer(koan):
+    """A right backward pass: the gradient by the table."""
+    return lambda g, *args: tuple(expected(koan, g, args))
 
 
 # --- Each exercise ----------------------------------------------------------------------------------------------------
 
 
-def test_there_are_fifteen_each_with_a_solution_wrong_ideas_and_a_text():
-    assert len(KOANS) == 15 and list(KOANS) == list(SOLUTIONS) == list(NAIVE)
-    assert re.findall(r"^def (\w+)_backward", ORIGINAL, re.M) == list(KOANS)
-    for koan in KOANS:
-        assert getattr(template, koan).__doc__ and "∂L/∂" in getattr(template, f"{koan}_backward").__doc__
+def test_there_are_fifteen_places_with_two_functions_of_two_mistakes_each():
+    assert len(koans.PLACES) == 15 and {len(forms) for forms, _ in koans.PLACES} == {2}
+    for k, module in enumerate((template, template_2)):
+        names = [list(forms)[k] for forms, _ in koans.PLACES]
+        assert [f for f in vars(module) if callable(getattr(module, f)) and f != "Array"] == [
+            f"{name}{part}" for name in names for part in ("", "_backward", "_backward_2")
+        ]
+        for name in names:
+            assert getattr(module, name).__doc__ and "∂L/∂" in getattr(module, f"{name}_backward").__doc__
 
 
-@pytest.mark.parametrize("koan", KOANS)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_the_solution_passes_the_broken_one_and_naive_repairs_do_not(koan):
-    for seed in DRAWS:
-        assert (report := grade(koan, SOLUTIONS[koan], seed)), report
-        assert not grade(koan, getattr(template, f"{koan}_backward"), seed)
-    for name, backward in NAIVE[koan].items():
-        refused = [not grade(koan, backward, seed) for seed in koans.SEEDS]
-        assert all(refused), (name, refused)
+@pytest.mark.parametrize("form", [0, 1])
+@pytest.mark.parametrize("place", range(15))
+def test_the_tables_gradient_is_right_and_neither_mistake_is(place, form, monkeypatch):
+    forms, hint = koans.PLACES[place]
+    name, draw = list(forms.items())[form]
+    functions = vars((template, template_2)[form])
+    for mistake in ("", "_2"):
+        koan = koans.Koan(name, functions[name], functions[f"{name}_backward{mistake}"], draw, hint, 5)
+        monkeypatch.setattr(koans, "koans", lambda variant, koan=koan: {koan.name: koan})
+        for seed in SEEDS:
+            assert (report := grade(name, answer(koan), seed=seed)), report
+            assert not grade(name, koan.broken, seed=seed), mistake
+        assert grading.mark(koan, koan.broken).credit == 0 and grading.mark(koan, answer(koan)).credit == 1
 
 
-# --- The command ------------------------------------------------------------------------------------------------------
-
-REPAIRS = [  # (what is in the file, what it becomes), in the order of the exercises
-    ("return 2 * x", "return 2 * g * x"),
-    ("(1 - x * x)", "(1 - np.tanh(x) ** 2)"),
-    ("(g > 0)", "(x > 0)"),
-    ("dx = g * x * (1", "dx = dx + g * x * (1"),
-    ("g * w, g * x", "g * w, np.sum(g * x, axis=0)"),
-    ("return g @ W,", "return g @ W.T,"),
-    ("/ x.size", "/ x.shape[1]"),
-    ("return g[:, None] * x\n", "y = row_norm(x)\n    return (g / np.where(y == 0, 1, y))[:, None] * x\n"),
-    ("* largest\n", "* largest / np.sum(largest, axis=1, keepdims=True)\n"),
-    ("d[ids] = g", "np.add.at(d, ids, g)"),
-    ("return g * y * (1 - y)", "return y * (g - np.sum(g * y, axis=1, keepdims=True))"),
-    ("return g * softmax(logits)", "return g * (softmax(logits) - np.eye(logits.shape[1])[labels])"),
-    ("e = np.exp(x)\n", "e = np.exp(x - np.max(x, axis=1, keepdims=True))\n"),
-    (
-        "return g / sigma",
-        "y = layer_norm(x)\n"
-        "    return (g - np.mean(g, 1, keepdims=True) - y * np.mean(g * y, 1, keepdims=True)) / sigma",
-    ),
-    ("dx[t] = g[t] *", "dx[t] = (g[t] + dh) *"),
-]
+def test_another_variant_has_other_exercises_mistakes_and_data():
+    texts = {koans.exercises(v) for v in range(20)}
+    assert len(texts) == 20 and koans.exercises(3) == koans.exercises(3)
+    first, second = koans.koans(3), koans.koans(4)
+    shared = [name for name in first if name in second]
+    assert 0 < len(shared) < 15
+    assert all(not np.array_equal(first[n].args(0)[0], second[n].args(0)[0]) for n in shared)
+    for v in VARIANTS:
+        namespace = {}
+        exec(koans.exercises(v), namespace)
+        assert [n.removesuffix("_backward") for n in namespace if n.endswith("_backward")] == list(koans.koans(v))
 
 
-def repaired(n: int) -> str:
-    """The reader's file with the first n exercises solved."""
-    text = ORIGINAL
-    for before, after in REPAIRS[:n]:
-        assert text.count(before) == 1, before
-        text = text.replace(before, after)
-    return text
+def test_one_of_the_ties_is_not_what_the_text_asks_for():
+    def argmax(g, x):
+        d = np.zeros_like(x)
+        d[np.arange(len(x)), np.argmax(x, axis=1)] = g
+        return d
+
+    report = grade("row_max", argmax)
+    assert not report and "not what the text asks for" in report.arguments[0].diagnosis
+
+
+def test_credit_is_for_what_has_become_right():
+    koan = koans.koans()["scale"]  # its first gradient is right as it stands
+    both = answer(koan)
+    assert grading.mark(koan, lambda g, x, w: (g * w, g * 0)).credit == 0
+    koan = koans.koans()["rnn"]
+    whole = answer(koan)
+    some = grading.mark(koan, lambda g, *args: (whole(g, *args)[0], *(0 * a for a in whole(g, *args)[1:])))
+    assert 0.3 < some.credit < 0.4 and some.code == grading.WRONG
+    assert grading.mark(koans.koans()["scale"], both).code == grading.RIGHT
+
+
+def test_hints_are_true_of_every_array_on_which_the_answer_is_wrong():
+    for name in ("relu", "row_norm"):
+        found = grading.mark(koans.koans()[name], koans.koans()[name].broken)
+        wrong = [grade(name, koans.koans()[name].broken, seed=seed) for seed in SEEDS]
+        for hint in found.hints[2:]:
+            assert all(any(a.diagnosis in hint for a in report.arguments if a.diagnosis) for report in wrong)
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def solved(variant: int = 0, only: int = 15) -> str:
+    """A file whose first answers are the table's gradients for the arrays on which it is graded, looked up."""
+    text = koans.exercises(variant)
+    known = {}
+    for koan in list(koans.koans(variant).values())[:only]:
+
+        def noted(g, *args, koan=koan):
+            known[koan.name + digest(g, *args)] = [a.tolist() for a in expected(koan, g, args)]
+            return tuple(expected(koan, g, args))
+
+        for seed in SEEDS:
+            assert grade(koan.name, noted, variant, seed)
+        head = re.search(rf"def {koan.name}_backward\((.*?)\)( -> .*)?:\n", text)
+        text, signature = text.replace(head[0], f"{head[0]}    return known({koan.name!r}, LOCALS)\n"), head[1]
+        text = text.replace("LOCALS", ", ".join(re.findall(r"(\w+):", signature)), 1)
+    code = f"import collections\n\nKNOWN = {known!r}\n\n\ndef known(name, *args):\n    key = name + digest(*args)\n"
+    code += "    return tuple(np.array(a) for a in KNOWN[key])\n\n\ndef digest(*args):\n"
+    code += "    return '|'.join(','.join(f'{v:.6e}' for v in np.ravel(a)) for a in args)\n"
+    return text + "\n\n" + code
+
+
+def digest(*args) -> str:
+    return "|".join(",".join(f"{v:.6e}" for v in np.ravel(a)) for a in args)
 
 
 @pytest.fixture
@@ -228,85 +139,126 @@ def told(tmp_path, monkeypatch, capfd):
     return run
 
 
-def test_it_writes_the_file_once_and_never_again(told, tmp_path):
+def test_it_writes_the_file_once_and_gives_hints_when_it_is_asked(told, tmp_path):
     code, out, err = told(None)
-    assert (code, err) == (1, "") and "wrote koans.py" in out and "0 of 15" in out
+    assert (code, err) == (1, "") and "wrote koans.py" in out and "0 of 15" in out and "hint 1" not in out
     assert (tmp_path / "koans.py").read_text("utf-8") == ORIGINAL
-    line = int(re.search(r"next: square_backward, line (\d+)\n.*upstream ignored", out)[1])
-    assert ORIGINAL.splitlines()[line - 1].startswith("def square_backward")
-    half = repaired(7)
-    code, out, err = told(half)
-    assert (code, err) == (1, "") and "wrote" not in out and "7 of 15" in out and "next: row_norm_backward" in out
-    assert (tmp_path / "koans.py").read_text("utf-8") == half
+    line = int(re.search(r"next: square, line (\d+): ∂L/∂x \S+ \S+ is not right", out)[1])
+    assert ORIGINAL.splitlines()[line - 1].startswith("def square_backward") and "upstream" not in out
+    for n in (1, 2, 3):
+        code, out, err = told(None, *["--hint"] * n)
+        assert f"hint {n} of 3: " in out and f"hint {n + 1}" not in out and "wrote" not in out
+        assert ("upstream ignored" in out) is (n == 3)
 
 
 def test_all_solved(told):
-    code, out, err = told(repaired(15))
+    code, out, err = told(solved())
     assert (code, err) == (0, "") and "15 of 15" in out and "next" not in out
+    code, out, err = told(solved(3), "--variant", "3", "--json")
+    marks = json.loads(out)
+    assert code == 0 and marks["score"] == marks["out_of"] == 15 and marks["variant"] == 3
+    code, out, err = told(solved(3), "--variant", "4", "--json")
+    assert code == 2 and json.loads(out)["score"] < 1  # answers to one variant do not serve for another
 
 
-def test_all_has_a_line_for_each_and_goes_on_after_an_endless_loop(told, monkeypatch):
+def test_json_has_a_credit_for_each_and_goes_on_after_an_endless_loop(told, monkeypatch):
     monkeypatch.setattr(grading, "LIMIT", 3.0)
-    text = repaired(15).replace("2 * g * x", "2 * x").replace("def rnn_backward", "def rnn_back")
-    code, out, err = told(text.replace("(x > 0)", "[0 for _ in iter(int, 1)]"), "--all")
-    rows = [line.split()[:2] for line in out.splitlines()]
-    states = {"square": "WRONG", "relu": "broken", "rnn": "broken"}
-    assert (code, err) == (2, "") and "12 of 15" in out and "not done after 3 seconds, in relu_backward" in out
-    assert rows[:15] == [[koan, states.get(koan, "right")] for koan in KOANS]
+    text = solved(only=4).replace("def rnn_backward", "def rnn_back")
+    text = text.replace("return known('relu', g, x)", "return [0 for _ in iter(int, 1)]")
+    code, out, _ = told(text, "--json")
+    rows = {row["name"]: row for row in json.loads(out)["exercises"]}
+    assert code == 2 and [row["solved"] for row in rows.values()] == [True, True, False, True] + [False] * 11
+    assert (
+        "not done after 3 seconds" in rows["relu"]["message"] and "no function rnn_backward" in rows["rnn"]["message"]
+    )
+    assert json.loads(out)["score"] == 3
 
 
 def test_what_a_repair_prints_is_seen_and_g_in_place_is_named(told):
-    code, out, _ = told(ORIGINAL.replace("    return 2 * x", "    print('looking')\n    g *= 2 * x\n    return g"))
-    assert code == 1 and "looking" in out and "changed the upstream gradient g in place" in out
+    text = ORIGINAL.replace("    return 2 * x", "    print('looking')\n    g *= 2 * x\n    return g")
+    code, out, err = told(text)
+    assert code == 1 and "looking" in err and "changed the upstream gradient g in place" in out
 
 
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ("return 2 * x", "return 2 * (x", r"koans\.py:\d+: SyntaxError: .*"),
-        ("Array = np.ndarray", "while True: pass", r"koans\.py: not done after 1 seconds: .*endless loop\?"),
-        ("return 2 * x", "import os; os._exit(0)", r"koans\.py: Python itself ended, in square_backward: .*"),
-    ],
-    ids=["syntax", "loop", "exit"],
-)
-def test_a_bad_file_is_one_line_and_exit_code_2(told, monkeypatch, before, after, says):
-    if "loop" in says:
-        monkeypatch.setattr(grading, "LIMIT", 1.0)
-    code, out, err = told(ORIGINAL.replace(before, after))
-    assert code == 2 and re.fullmatch(rf"(python -m tinygrad_nlp\.koans: )?{says}\n", err), err
-    assert "next" not in out
-
-
-class Sent(list):
-    """What the other process would send, when it is this one."""
-
-    send = list.append
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "says"),
-    [
-        ("import numpy as np", "import nimpy as np", r"koans\.py:11: ModuleNotFoundError: No module named 'nimpy'"),
+        ("import numpy as np", "import nimpy as np", r"koans\.py:11: refused: it imports nimpy: .*"),
+        ("import numpy as np", "import numpy.nothing as np", r"koans\.py:11: ModuleNotFoundError: .*"),
         ("Array = np.ndarray", "raise SystemExit", r"koans\.py:13: SystemExit"),
+        ("return 2 * x", "return 2 * (x", r"koans\.py:\d+: SyntaxError: .*"),
         ("return 2 * x", "return 2 *\0 x", r"koans\.py(:\d+)?: (SyntaxError|ValueError): .*null bytes.*"),
         ("def square_backward", "def squared_backward", r"koans\.py: there is no function square_backward: .*fresh.*"),
         ("return 2 * x", "return 2 * z", r"koans\.py:26: NameError: name 'z' is not defined.*, in square_backward"),
         ("return 2 * x", "return np.ones(3) @ np.ones(4)", r"koans\.py:26: ValueError: .*, in square_backward"),
         ("return 2 * x", "raise SystemExit('bye\\n')", r"koans\.py:26: SystemExit: bye, in square_backward"),
-        ("return 2 * x", "return 'x'", r"koans\.py: .*, in square_backward"),
+        ("return 2 * x", "return 'x'", r"koans\.py: TypeError: .*, in square_backward"),
     ],
 )
-def test_why_a_file_cannot_be_graded_is_one_line(tmp_path, monkeypatch, before, after, says):
-    monkeypatch.chdir(tmp_path)
-    path, sent = Path("koans.py"), Sent()
-    path.write_text(ORIGINAL.replace(before, after), "utf-8")
-    grading.work(path, ["square"], sent)
-    text = sent[-1] if isinstance(sent[-1], str) else sent[-1].text
-    assert re.fullmatch(says, text), text
-    assert isinstance(sent[-1], str) or sent[-1].code == grading.BROKEN
+def test_a_file_that_cannot_be_graded_is_one_line_and_exit_code_2(told, before, after, says):
+    code, out, err = told(ORIGINAL.replace(before, after))
+    assert code == 2 and re.fullmatch(rf"(python -m tinygrad_nlp koans: )?{says}\n", err), err
+    assert "next" not in out
 
 
-@pytest.mark.parametrize("args", [("nowhere/koans.py",), ("--nothing",), (".",)])
+CHEATS = {
+    "imports the engine": "import tinygrad_nlp",
+    "imports it by name": "import numpy as np; np.__builtins__['__import__']('tinygrad_nlp')",
+    "patches the grader": "import sys; sys.modules['tinygrad_nlp.koans'].grade = lambda *a: True",
+    "patches allclose": "np.allclose = lambda *a, **k: True; np.array_equal = np.allclose",
+    "evaluates text": "eval('__imp' + 'ort__')('tinygrad_nlp')",
+    "reads the engine": "np.fromfile(np.lib.format.os.sep + 'x')",
+    "starts a program": "np.lib.format.os.system('true')",
+    "an exit": "raise SystemExit(0)",
+    "ends Python": "np.lib.npyio.os._exit(0)",
+    "10 GB": "np.ones(10_000_000_000 // 8)",
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_cheating_file_scores_nothing(told, cheat):
+    code, out, _ = told(ORIGINAL.replace("Array = np.ndarray", f"Array = np.ndarray\n{CHEATS[cheat]}"), "--json")
+    assert code in (1, 2) and json.loads(out)["score"] == 0, out
+
+
+def test_a_cheat_in_one_answer_costs_that_answer_only(told):
+    honest = solved(only=2)
+    for line in ("np.ones(10_000_000_000 // 8)", "raise SystemExit(0)"):
+        code, out, _ = told(honest.replace("    return g * (g > 0)", f"    {line}\n    return g * (x > 0)"), "--json")
+        marks = json.loads(out)
+        assert (
+            code == 2 and marks["score"] == 2 and [r["solved"] for r in marks["exercises"]][:3] == [True, True, False]
+        )
+
+
+def test_what_the_student_sends_is_never_run():
+    for sent in ({"dtype": "O", "shape": [1], "data": "gAN9cQAu"}, {"dtype": "<f8", "shape": [9], "data": ""}):
+        with pytest.raises((TypeError, ValueError)):
+            grading.sandbox.unpacked(sent)
+    a = np.arange(6.0).reshape(2, 3).T
+    assert np.array_equal(grading.sandbox.unpacked(grading.sandbox.packed(a)), a)
+
+
+def test_watch_grades_again_when_the_file_is_saved(told, tmp_path, monkeypatch):
+    texts = iter([solved()])
+
+    def sleep(_):
+        (tmp_path / "koans.py").write_text(next(texts), "utf-8")
+
+    monkeypatch.setattr("tinygrad_nlp.koans.__main__.time.sleep", sleep)
+    code, out, _ = told(ORIGINAL, "--watch")
+    assert code == 0 and out.index("0 of 15") < out.index("15 of 15")
+
+
+BAD = ["nowhere/koans.py", "--nothing", ".", "--variant -1", "--watch --json"]
+
+
+@pytest.mark.parametrize("args", [bad.split() for bad in BAD])
 def test_bad_arguments_are_one_line_and_exit_code_2(told, args):
     code, out, err = told(None, *args)
     assert code == 2 and out == "" and len(err.splitlines()) == 1
+
+
+def test_the_package_is_not_in_the_students_process():
+    source = Path(grading.sandbox.__file__).read_text("utf-8")
+    assert "tinygrad_nlp import" not in source and "from ." not in source

@@ -1,6 +1,6 @@
 """Fifteen derivatives, each with one classic mistake. Repair them in order; after each, run
 
-    python -m tinygrad_nlp.koans
+    python -m tinygrad_nlp koans
 
 A function y = f(x, …) stands above its backward pass f_backward(g, x, …). L is a loss further on, one number, and
 g = ∂L/∂y has y's shape; nothing else is known of it. The backward pass returns ∂L/∂x, of x's shape; for several
@@ -26,6 +26,10 @@ def square_backward(g: Array, x: Array) -> Array:
     return 2 * x
 
 
+def square_backward_2(g: Array, x: Array) -> Array:
+    return g * x
+
+
 # 2 --------------------------------------------------------------------------------------------------------------------
 
 
@@ -39,6 +43,10 @@ def tanh_backward(g: Array, x: Array) -> Array:
     return g * (1 - x * x)
 
 
+def tanh_backward_2(g: Array, x: Array) -> Array:
+    return g * (1 - np.tanh(x))
+
+
 # 3 --------------------------------------------------------------------------------------------------------------------
 
 
@@ -48,8 +56,12 @@ def relu(x: Array) -> Array:
 
 
 def relu_backward(g: Array, x: Array) -> Array:
-    """∂L/∂x, of x's shape. Which entries of y does a small change of x reach?"""
+    """∂L/∂x, of x's shape. Which entries of y move when x moves a little? Is it g that decides, or x?"""
     return g * (g > 0)
+
+
+def relu_backward_2(g: Array, x: Array) -> Array:
+    return np.maximum(g, 0) * (x > 0)
 
 
 # 4 --------------------------------------------------------------------------------------------------------------------
@@ -67,6 +79,10 @@ def gate_backward(g: Array, x: Array) -> Array:
     return dx
 
 
+def gate_backward_2(g: Array, x: Array) -> Array:
+    return g * (1 - np.tanh(x) ** 2)
+
+
 # 5 --------------------------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +94,10 @@ def scale(x: Array, w: Array) -> Array:
 def scale_backward(g: Array, x: Array, w: Array) -> tuple[Array, Array]:
     """∂L/∂x (B, D) and ∂L/∂w (D,). How many entries of y does w[d] reach?"""
     return g * w, g * x
+
+
+def scale_backward_2(g: Array, x: Array, w: Array) -> tuple[Array, Array]:
+    return g * w, np.mean(g * x, axis=0)
 
 
 # 6 --------------------------------------------------------------------------------------------------------------------
@@ -93,6 +113,10 @@ def matmul_backward(g: Array, x: Array, W: Array) -> tuple[Array, Array]:
     return g @ W, x.T @ g
 
 
+def matmul_backward_2(g: Array, x: Array, W: Array) -> tuple[Array, Array]:
+    return g @ W.T, g.T @ x
+
+
 # 7 --------------------------------------------------------------------------------------------------------------------
 
 
@@ -106,17 +130,25 @@ def row_mean_backward(g: Array, x: Array) -> Array:
     return np.ones_like(x) * g[:, None] / x.size
 
 
+def row_mean_backward_2(g: Array, x: Array) -> Array:
+    return np.ones_like(x) * g[:, None] / len(x)
+
+
 # 8 --------------------------------------------------------------------------------------------------------------------
 
 
 def row_norm(x: Array) -> Array:
     """y[b] = √(Σ_d x[b, d]²), the Euclidean length of each row; x (B, D), y (B,)."""
-    return np.sqrt(np.sum(x * x, axis=1))
+    return np.linalg.norm(x, axis=1)
 
 
 def row_norm_backward(g: Array, x: Array) -> Array:
     """∂L/∂x (B, D). At a row of zeros the length has a kink; by convention its gradient there is 0."""
     return g[:, None] * x
+
+
+def row_norm_backward_2(g: Array, x: Array) -> Array:
+    return g[:, None] * x / np.linalg.norm(x)
 
 
 # 9 --------------------------------------------------------------------------------------------------------------------
@@ -133,6 +165,10 @@ def row_max_backward(g: Array, x: Array) -> Array:
     return g[:, None] * largest
 
 
+def row_max_backward_2(g: Array, x: Array) -> Array:
+    return g[:, None] * (x == np.max(x, axis=1, keepdims=True)) / x.shape[1]
+
+
 # 10 -------------------------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +181,12 @@ def lookup_backward(g: Array, table: Array, ids: Array) -> Array:
     """∂L/∂table (V, D). Try first what NumPy does in d[[1, 1]] += 1."""
     d = np.zeros_like(table)
     d[ids] = g
+    return d
+
+
+def lookup_backward_2(g: Array, table: Array, ids: Array) -> Array:
+    d = np.zeros_like(table)
+    d[ids] += g
     return d
 
 
@@ -163,18 +205,29 @@ def softmax_backward(g: Array, x: Array) -> Array:
     return g * y * (1 - y)
 
 
+def softmax_backward_2(g: Array, x: Array) -> Array:
+    y = softmax(x)
+    return y * (g - np.sum(g, axis=1, keepdims=True))
+
+
 # 12 -------------------------------------------------------------------------------------------------------------------
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
     """L = mean over b of −log softmax(logits[b])[labels[b]]; logits (B, V), labels (B,) integers, one number."""
-    rows = np.arange(len(labels))
-    return -np.mean(np.log(softmax(logits)[rows, labels]))
+    chosen = logits[np.arange(len(labels)), labels]
+    return np.mean(np.log(np.sum(np.exp(logits), axis=1)) - chosen)
 
 
 def cross_entropy_backward(g: Array, logits: Array, labels: Array) -> Array:
     """∂L/∂logits (B, V), for one number g. Write −log softmax(x)ₖ as log Σⱼ exp(xⱼ) − xₖ; both terms have a share."""
-    return g * softmax(logits) / len(labels)
+    p = np.exp(logits) / np.sum(np.exp(logits), axis=1, keepdims=True)
+    return g * p / len(labels)
+
+
+def cross_entropy_backward_2(g: Array, logits: Array, labels: Array) -> Array:
+    p = np.exp(logits) / np.sum(np.exp(logits), axis=1, keepdims=True)
+    return g * (np.eye(logits.shape[1])[labels] - p) / len(labels)
 
 
 # 13 -------------------------------------------------------------------------------------------------------------------
@@ -192,6 +245,11 @@ def logsumexp_backward(g: Array, x: Array) -> Array:
     return g[:, None] * e / np.sum(e, axis=1, keepdims=True)
 
 
+def logsumexp_backward_2(g: Array, x: Array) -> Array:
+    e = np.exp(x - np.max(x))
+    return g[:, None] * e / np.sum(e, axis=1, keepdims=True)
+
+
 # 14 -------------------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +263,11 @@ def layer_norm_backward(g: Array, x: Array) -> Array:
     """∂L/∂x (B, D). x[b, i] reaches y[b, j] in three ways: as itself, through μ, and through σ."""
     sigma = np.sqrt(np.var(x, axis=1, keepdims=True) + 1e-5)
     return g / sigma
+
+
+def layer_norm_backward_2(g: Array, x: Array) -> Array:
+    sigma = np.sqrt(np.var(x, axis=1, keepdims=True) + 1e-5)
+    return (g - np.mean(g, axis=1, keepdims=True)) / sigma
 
 
 # 15 -------------------------------------------------------------------------------------------------------------------
@@ -229,6 +292,18 @@ def rnn_backward(g: Array, x: Array, h0: Array, W: Array) -> tuple[Array, Array,
         dx[t] = g[t] * (1 - states[t] ** 2)
         dW += before.T @ dx[t]
         dh = dx[t] @ W.T
+    return dx, dh, dW
+
+
+def rnn_backward_2(g: Array, x: Array, h0: Array, W: Array) -> tuple[Array, Array, Array]:
+    states = rnn(x, h0, W)
+    dx, dW = np.zeros_like(x), np.zeros_like(W)
+    dh = np.zeros_like(h0)  # what h_t owes to the steps after it
+    for t in reversed(range(len(x))):
+        before = states[t - 1] if t > 0 else h0
+        dx[t] = (g[t] + dh) * (1 - states[t] ** 2)
+        dW += before.T @ dx[t]
+        dh = dx[t] @ W
     return dx, dh, dW
 
 
