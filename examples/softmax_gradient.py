@@ -1,6 +1,6 @@
 """Why softmax and cross-entropy give ŷ − y, and why perplexity needs no base (rows 0.a and 0.e).
 
-Three ways to the same gradient: by hand, by the chain rule, by differences; then one perplexity in many bases.
+Four ways to the same gradient: by hand, by the fused op, by the chain rule, by differences; then a perplexity's base.
 Expect: largest differences below 1e-9, and a perplexity of 6.798 in every base.
 """
 
@@ -24,7 +24,7 @@ def largest(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max())
 
 
-# %% 0.a: the same gradient four times
+# %% 0.a: the same gradient in four ways
 def softmax_gradient(rng: np.random.Generator, examples: int = 5, classes: int = 8) -> dict[str, float]:
     """Largest difference from ŷ − y (row by row, so the loss is a sum) of the fused op, the chain rule and
     differences."""

@@ -22,6 +22,7 @@ Spec = dict[str, Any]
 INK = "#010203"  # stands for the colour of the page's text, which a picture does not know
 COLOURS = ("#3b82c4", "#d9822b", "#3f9e5a", "#c2504f", "#8c6bb1", "#8a8a8a")  # seen well on white and on black
 NONE = "–"
+LEAST = 0.04  # of a zoomed axis: a difference of 0.004 is a tenth of it
 STRONG = 0.6  # contribution of a word that is shaded fully
 
 STYLE = """
@@ -41,6 +42,11 @@ caption { text-align: left; padding-bottom: .3rem }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line) }
 .long { font-size: .8em }
 .summary td:first-child, .summary td:last-child { white-space: nowrap }
+.summary small { display: block; color: var(--soft); line-height: 1.35 }
+nav ul { columns: 18rem; padding-left: 1.2rem }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem }
+dt { font-weight: 600 }
+dd { margin: 0 }
 .summary td:last-child { font-weight: 600 }
 figure { margin: 1.5rem 0 }
 figure svg { width: 100%; height: auto; max-width: 40rem; color: var(--ink); display: block }
@@ -49,7 +55,14 @@ details { margin: .7rem 0 }
 summary { cursor: pointer }
 .review { line-height: 1.9 }
 mark { color: inherit; border-radius: .2em }
+@media print {
+  body { max-width: none; font-size: .85rem }
+  h2, tr, figure, .conclusion { break-inside: avoid }
+  h2 { break-after: avoid }
+}
 @media (max-width: 40rem) {
+  dl { grid-template-columns: 1fr }
+  dd { margin-bottom: .4rem }
   .wide thead, .summary .none { display: none }
   .wide tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line) }
   .wide td { display: block; border: 0; padding: .1rem 0 }
@@ -66,7 +79,6 @@ mark { color: inherit; border-radius: .2em }
 # %% The page
 def page(report: Spec) -> str:
     """The whole page from the whole of report.json."""
-    rows = [[row["id"], row["claim"], row["published"] or NONE, row["ours"], row["verdict"]] for row in report["rows"]]
     corpora = [[name, source["source"], source["sha256"]] for name, source in report["corpora"].items()]
     pictures = any(section.get("pictures") for section in report["sections"])
     missing = (
@@ -74,32 +86,68 @@ def page(report: Spec) -> str:
     )
     note = f"<p><b>{escape(report['note'])}</b></p>" if report["note"] else ""
     body = "\n".join(section(s) for s in report["sections"])
+    contents = "".join(
+        f"<li><a href='#{anchor(s['id'])}'>{escape(s['id'])} {escape(s['title'])}</a></li>" for s in report["sections"]
+    )
+    legend = "".join(f"<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>" for word, meaning in report["legend"].items())
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>The assignment, run again</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
 <h1>The assignment, run again</h1>
 <p>{escape(report["introduction"])}</p>
 {note}{missing}
-{table({"caption": "", "head": ["row", "claim", "published", "ours", "verdict"], "rows": rows}, "summary")}
+<nav><ul>{contents}<li><a href="#legend">What the verdicts mean</a></li>
+<li><a href="#corpora">Corpora</a></li></ul></nav>
+{summary(report)}
+<h2 id="legend">What the verdicts mean</h2>
+<dl>{legend}</dl>
 {body}
-<h2>Corpora</h2>
+<h2 id="corpora">Corpora</h2>
 {table({"caption": "", "head": ["corpus", "source", "sha256"], "rows": corpora})}
 </body></html>
 """
 
 
+def anchor(id: str) -> str:
+    return f"row-{id}"
+
+
+def summary(report: Spec) -> str:
+    """All rows, each with what is needed to judge its figure."""
+    known = {s["id"] for s in report["sections"]}
+    head = ["row", "claim", "published", "ours", "verdict"]
+    rows = []
+    for row in report["rows"]:
+        of = [row["units"], f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}" if row["seeds"] else ""]
+        of += [f"chosen: {row['chosen_on']}" if row["seeds"] else "", f"compared with: {row['comparability']}"]
+        of += [f"{row['cpu_seconds']} s of CPU" if row["cpu_seconds"] else ""]
+        said = escape("; ".join(part for part in of if part))
+        code = f"<a href='{escape(report['root'])}/{escape(row['code'])}'>{escape(row['code'])}</a>"
+        id = escape(row["id"])
+        id = f"<a href='#{anchor(id)}'>{id}</a>" if row["id"] in known else id
+        published = row["published"] or NONE
+        cells = [id, escape(row["claim"]), escape(published), f"{escape(row['ours'])}<small>{said}; {code}</small>"]
+        cells.append(escape(row["verdict"]))
+        styles = ["", "", "none" if published == NONE else "", "", ""]
+        marked = zip(head, cells, styles, strict=True)
+        rows.append("".join(f'<td class="{style}" data-head="{name}">{cell}</td>' for name, cell, style in marked))
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    heads = "".join(f"<th>{name}</th>" for name in head)
+    return f'<table class="wide summary"><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>'
+
+
 def section(s: Spec) -> str:
     """A claim: method, tables, pictures, reviews, conclusion."""
-    parts = [f"<h2><span>{escape(s['id'])}</span> {escape(s['title'])}</h2>", f"<p>{escape(s['method'])}</p>"]
+    head = f"<h2 id='{anchor(s['id'])}'><span>{escape(s['id'])}</span> {escape(s['title'])}</h2>"
+    parts = [head, f"<p>{escape(s['method'])}</p>"]
     parts += [table(t) for t in s["tables"]]
     parts += [figure(p, salt=f"{s['id']} {i}") for i, p in enumerate(s.get("pictures", ()))]
     parts += [review(r) for r in s.get("reviews", ())]
     return "\n".join([*parts, f"<p class=conclusion>{escape(s['conclusion'])}</p>"])
 
 
-def table(t: Spec, kind: str = "") -> str:
-    """On a narrow screen tables with many columns become lists, and the summary becomes cards."""
+def table(t: Spec) -> str:
+    """On a narrow screen tables with many columns become lists."""
 
     def cell(name: str, text: str) -> str:
         style = "none" if text == NONE else "long" if max(map(len, text.split()), default=0) > 40 else ""
@@ -110,7 +158,7 @@ def table(t: Spec, kind: str = "") -> str:
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     caption = f"<caption>{escape(t['caption'])}</caption>" if t["caption"] else ""
     wide = "wide" if len(t["head"]) > 3 else ""
-    return f'<table class="{wide} {kind}">{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+    return f'<table class="{wide}">{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
 
 
 def review(r: Spec) -> str:
@@ -187,17 +235,23 @@ def lines(axes: Any, p: Spec) -> None:
 
 
 def bars(axes: Any, p: Spec) -> None:
-    """Bars side by side for each x; zoom: the axis leaves out what all have in common."""
+    """Bars side by side for each x, from 0; zoom: points with their intervals, on a scale of at least LEAST."""
     names = list(dict.fromkeys(x for points in p["series"].values() for x, *_ in points))
     width = 0.8 / len(p["series"])
     for i, ((name, points), colour) in enumerate(zip(p["series"].items(), COLOURS, strict=False)):
         x = [names.index(point[0]) + (i + 0.5) * width - 0.4 for point in points]
-        axes.bar(x, [point[1] for point in points], 0.9 * width, label=name, color=colour)
+        if not p.get("zoom"):
+            axes.bar(x, [point[1] for point in points], 0.9 * width, label=name, color=colour)
+            continue
+        axes.plot(x, [point[1] for point in points], "o", markersize=5, label=name, color=colour)
+        for at, (_, *ends) in zip(x, points, strict=True):
+            if len(ends) == 3:
+                axes.plot([at, at], ends[1:], lw=1.5, color=colour)
     axes.set_xticks(range(len(names)), names)
     if p.get("zoom"):
-        heights = [point[1] for points in p["series"].values() for point in points]
-        margin = 0.3 * (max(heights) - min(heights)) or 0.01
-        axes.set_ylim(min(heights) - margin, max(heights) + margin)
+        low, high = axes.get_ylim()
+        spare = max(LEAST - (high - low), 0) / 2
+        axes.set_ylim(low - spare, high + spare)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import numpy as np
 import sentiment
 
-from tinygrad_nlp import embedding_bag
+from tinygrad_nlp import sigmoid
+from tinygrad_nlp.engine import gradients
 from tinygrad_nlp.files import read_npz, write_npz
+from tinygrad_nlp.fused import softmax_cross_entropy
 from tinygrad_nlp.nlp import corpora
-from tinygrad_nlp.nlp.metrics import interval
-from tinygrad_nlp.nlp.vectors import read_vectors
+from tinygrad_nlp.nlp.metrics import calibration_error, log_loss, temperature
 from tinygrad_nlp.nn import frozen
 
 Figures = dict[str, Any]
@@ -43,77 +43,127 @@ def bags_of(
     return sentiment.parts(film_reviews(data, few, runs), setting)
 
 
-def parts(data: str | None, few: int, runs: Path, setting: sentiment.Setting) -> tuple[sentiment.Part, ...]:
-    return bags_of(data, few, runs, setting.words, setting.bigrams, setting.distinct)
-
-
-# %% Frozen word vectors, for the runs that share them
+# %% Frozen word vectors, for the networks that share them
 def word_vectors(folder: Path, data: str | None, setting: Figures, few: int = 0, glove: str = "") -> Figures:
-    """Word vectors and every review's mean vector, in a file: GloVe's if they are given, else from the training text.
-
-    With frozen vectors and all words kept, a review is always the same mean, so it is computed once.
-    """
-    corpus, settings = film_reviews(data, few, folder.parent), sentiment.Setting(**setting)
-    source, coverage = corpora.find("glove-6b", data) if glove else None, 1.0
-    if source:
-        member = f"glove.6B.{settings.dimension}d.txt" if zipfile.is_zipfile(source.path) else None
-        listed = corpus.train.vocabulary[: settings.words - 1]
-        found = read_vectors(source.path, listed, settings.dimension, member)
-        table = np.zeros((settings.words, settings.dimension), np.float32)  # the last row: all rarer words
-        table[: len(listed)], coverage = found.table, found.coverage
-    else:
-        table = sentiment.vectors(corpus, settings)
-    means = np.concatenate(
-        [embedding_bag(table, part.ids, part.offsets) for part in parts(data, few, folder.parent, settings)]
-    )
+    """Frozen word vectors and the reviews in them, in a file; and the minimum of a model without hidden layers."""
+    corpus = film_reviews(data, few, folder.parent)
+    given = sentiment.frozen_vectors(corpus, data, sentiment.Setting(**setting))
+    parts = {f"{name}{i}": a for i, part in enumerate(given.parts) for name, a in vars(part).items()}
     path = folder.with_name(f"{folder.name}.npz")
-    write_npz(path, {"vectors": table, "means": means})
-    found = {"coverage": coverage, "source": "GloVe 6B" if source else "training text"}
-    return found | {"file": path.name, "sha256": corpora.sha256(path)}
+    write_npz(path, {"table": given.table, **parts})
+    minimum, log_odds = sentiment.linear_minimum(given)
+    found = {"file": path.name, "sha256": corpora.sha256(path), "source": given.source, "coverage": given.coverage}
+    found |= {"gradient_norm": minimum.gradient_norm, "evaluations": minimum.evaluations}
+    return found | judged(corpus, log_odds, given.parts[2].labels)
 
 
-def averaged(data: tuple[sentiment.Part, ...]) -> tuple[sentiment.Part, ...]:
-    """The same reviews, each a bag of one: its row in the table of means."""
-    cuts = np.cumsum([0, *(len(part.labels) for part in data)])
-    return tuple(
-        sentiment.Part(np.arange(start, end), np.arange(end - start), part.labels)
-        for part, start, end in zip(data, cuts[:-1], cuts[1:], strict=True)
-    )
+@lru_cache(maxsize=1)
+def read_vectors(path: Path) -> tuple[sentiment.Frozen, sentiment.Frozen]:
+    """The frozen vectors of a file, with the reviews as bags of words, and as bags of their one mean."""
+    kept = read_npz(path)
+    ours = [sentiment.Part(kept[f"ids{i}"], kept[f"offsets{i}"], kept[f"labels{i}"]) for i in range(3)]
+    whole = sentiment.Frozen(kept["table"], (ours[0], ours[1], ours[2]), [], "", {})
+    return whole, sentiment.averaged(whole)
+
+
+# %% What a model says of the test reviews
+def judged(corpus: corpora.FilmReviews, log_odds: np.ndarray, labels: np.ndarray) -> Figures:
+    """Accuracy, log loss in nats, calibration error, and what is needed for pairs: which reviews are right."""
+    right, p = (log_odds > 0) == (labels == 1), sigmoid(log_odds)
+    published = [name for name in sentiment.PUBLISHED_ERRORS if name in corpus.test.names]
+    return {
+        "accuracy": float(right.mean()),
+        "without leaked": float(right[~corpus.leaked].mean()),
+        "log_loss": log_loss(log_odds, labels),
+        "calibration_error": calibration_error(p, labels),
+        "right": np.packbits(right).tobytes().hex(),
+        "p": {name: float(p[corpus.test.row(name)]) for name in published},
+    }
+
+
+def tempered(log_odds: np.ndarray, labels: np.ndarray, t: float) -> Figures:
+    """The same over a temperature that was fitted on validation reviews."""
+    error = calibration_error(sigmoid(log_odds), labels)
+    return {"temperature": t, "log_loss_tempered": log_loss(log_odds, labels), "calibration_error_tempered": error}
+
+
+def reliability(p: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[list[float]]:
+    """Points [mean P(good), share that is good] of the test reviews in bins of P(good)."""
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    there = [place == i for i in range(bins)]
+    return [[float(p[i].mean()), float(labels[i].mean())] for i in there if i.sum() >= 20]
 
 
 # %% One network
-def opinions(
+def network(
     folder: Path, data: str | None, setting: Figures, seed: int, few: int = 0, vectors: str | None = None
 ) -> Figures:
     """A sentiment network: accuracy by epoch and at the epoch that validation chose, and what it says of some reviews.
 
-    few: how many reviews of each part, 0 for all; vectors: file of frozen word vectors, beside the run's own.
+    few: how many reviews of each part, 0 for all; vectors: file of frozen word vectors, beside the job's own.
     """
-    corpus, settings = film_reviews(data, few, folder.parent), sentiment.Setting(**setting)
-    ours, table = parts(data, few, folder.parent, settings), None
+    corpus, settings, table = film_reviews(data, few, folder.parent), sentiment.Setting(**setting), None
     if vectors:
-        kept = read_npz(folder.parent / vectors)
-        table = kept["vectors"]
-        if not settings.dropout:
-            ours, table = averaged(ours), kept["means"]
-            settings = replace(settings, words=len(table))
+        whole, means = read_vectors(folder.parent / vectors)
+        given = whole if settings.dropout else means
+        ours, table = given.parts, given.table
+    else:
+        ours = bags_of(data, few, folder.parent, settings.words, settings.bigrams, settings.distinct)
     model, epochs = sentiment.train(ours, settings, folder, seed, table, resume=True, leaked=corpus.leaked)
-    best, p = sentiment.chosen(epochs), sentiment.probabilities(model, ours[2])
-    right = (p > 0.5) == (ours[2].labels == 1)
-    _, low, high = interval(right, np.random.default_rng(0))
-    published = [name for name in sentiment.PUBLISHED_ERRORS if name in corpus.test.names]
-    found = {"epochs": epochs, "best": best, "last": {"accuracy": float(right.mean()), "low": low, "high": high}}
-    found["p"] = {name: float(p[corpus.test.row(name)]) for name in published}
-    found["right"] = np.packbits(right).tobytes().hex()
+    log_odds, held_out = (sentiment.log_odds(model, part) for part in (ours[2], ours[1]))
+    t = temperature(held_out, ours[1].labels)
+    found = judged(corpus, log_odds, ours[2].labels) | {"epochs": epochs, "best": sentiment.chosen(epochs)}
+    found |= tempered(log_odds / t, ours[2].labels, t)
+    if vectors and not settings.layers:
+        found["gradient_norm"] = gradient_norm(model, ours[0])
+    if not vectors and settings.layers:  # what a mixture needs
+        path = folder.with_name(f"{folder.name}.npz")
+        write_npz(path, {"test": log_odds, "validation": held_out})
+        found |= {"file": path.name, "sha256": corpora.sha256(path)}
     if not (vectors or settings.bigrams or settings.layers):
+        right, p = (log_odds > 0) == (ours[2].labels == 1), sigmoid(log_odds)
         mistakes = np.argsort(np.where(right, 0.0, -abs(p - 0.5)), kind="stable")[: min(10, int(np.sum(~right)))]
-        names = [*published, *(str(corpus.test.names[row]) for row in mistakes)]
+        names = [*found["p"], *(str(corpus.test.names[row]) for row in mistakes)]
         found["reviews"] = {
             name: explained(model, corpus, ours[2], name, settings.words) for name in dict.fromkeys(names)
         }
     return found
 
 
+def gradient_norm(model: Any, part: sentiment.Part) -> float:
+    """‖∂CE/∂parameters‖ over all of these reviews: near 0 at the minimum."""
+    loss = softmax_cross_entropy(model(part.ids, part.offsets), part.labels)
+    return float(np.sqrt(sum(np.sum(g * g) for g in gradients(loss, model.parameters()))))
+
+
+# %% Naive Bayes n-grams, and their mixture with a network
+def ngrams(
+    folder: Path, data: str | None, order: int, network: str | None = None, few: int = 0, steps: int = 40
+) -> Figures:
+    """Linear n-grams weighted by naive Bayes: fitted on all training reviews, and tempered by a fit that has not seen
+    those for validation. network: a file of log-odds, to mix with: the mean of both models' tempered log-odds."""
+    corpus = film_reviews(data, few, folder.parent)
+    reviews, labels = corpus.train, corpus.test.labels
+    places = sentiment.Part(np.arange(len(reviews)), np.arange(len(reviews)), reviews.labels)
+    kept, held, _ = (part.ids for part in sentiment.divided(places, places))
+    on_held, truth = sentiment.fitted(reviews.take(kept), reviews.take(held), order, steps)[0], reviews.labels[held]
+    log_odds, model = sentiment.fitted(reviews, corpus.test, order, steps)
+    t = temperature(on_held, truth)
+    found = judged(corpus, log_odds, labels) | tempered(log_odds / t, labels, t)
+    found |= {"validation": float(np.mean((on_held > 0) == (truth == 1)))}
+    found |= {"gradient_norm": model.gradient_norm, "evaluations": model.evaluations}
+    if network:
+        theirs = read_npz(folder.parent / network)
+        t2 = temperature(theirs["validation"], truth)
+        t3 = temperature(on_held / t + theirs["validation"] / t2, truth)
+        both = (log_odds / t + theirs["test"] / t2) / t3
+        found["ensemble"] = judged(corpus, both, labels)
+        says = {"n-grams": log_odds, "n-grams, tempered": log_odds / t, "network": theirs["test"], "ensemble": both}
+        found["reliability"] = {name: reliability(sigmoid(z), labels) for name, z in says.items()}
+    return found
+
+
+# %% The words of a review
 def explained(model: Any, corpus: corpora.FilmReviews, test: sentiment.Part, name: str, words: int) -> Figures:
     """One review by a model without hidden layers: what each word adds to log-odds(good), exactly.
 

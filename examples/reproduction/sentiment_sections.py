@@ -7,44 +7,75 @@ from typing import Any
 import numpy as np
 
 from .attribution import strongest, suspects
-from .claims import DEPTH, EARLY, KINDS, NONLINEARITY, Figures, Results, judges, several, variants
-from .text_sections import Section, picture, section, spread, table
+from .figures import COMPARED, Figures, Results, several, variants
+from .sentiment_claims import KINDS, SLIGHT, judged_gain, judges
+from .text_sections import Section, picture, section, table
+from .verdicts import said
 
+QUALITY = {
+    "log_loss": "log loss", "log_loss_tempered": "tempered", "calibration_error": "calibration error",
+    "calibration_error_tempered": "tempered error", "temperature": "temperature",
+}  # fmt: skip
 HEAD = ["all test reviews", "without those also in train"]
 
 
 def accuracies(f: Figures, name: str) -> list[str]:
-    return [spread(f, f"sentiment.{name}.{part}", 4) for part in ("accuracy", "without_leaked")]
+    return [said(f, f"sentiment.{name}.{part}", 4) for part in ("accuracy", "without_leaked")]
 
 
 # %% 0.f-0.g of the second part
 def vectors(results: Results, f: Figures) -> Section:
     by_epoch: dict[str, list[list[Any]]] = {}
-    for name, label in KINDS.items():
+    for name in ("frozen", "trained", "bigrams"):
         epochs = zip(*(run["epochs"] for run in several(results, name)), strict=True)
-        by_epoch[label] = [[e[0]["epoch"], float(np.mean([seed["test"] for seed in e]))] for e in epochs]
+        by_epoch[KINDS[name]] = [[e[0]["epoch"], float(np.mean([seed["test"] for seed in e]))] for e in epochs]
     rates = {float(name.split("-")[1]): f"sentiment.{name}.accuracy" for name in variants(results, "dropout")}
     points = [[r, *(f[k] for k in (key, f"{key}.low", f"{key}.high") if k in f)] for r, key in rates.items()]
-    kinds = {**KINDS, "linear": "trained, no hidden layer"}
+    kinds = {
+        **KINDS,
+        "linear": "trained vectors, no hidden layer",
+        "minimum": "frozen vectors, no hidden layer (L-BFGS)",
+    }
+    quality = [
+        [
+            label,
+            *(f"{f[f'sentiment.{name}.{kind}']:.3f}" if f"sentiment.{name}.{kind}" in f else "–" for kind in QUALITY),
+        ]
+        for name, label in kinds.items()
+    ]
+    shares = results["vectors"]["coverage"]
     helps = points[-1][1] > points[0][1]
+    reliability = {**results["nb3"]["reliability"], "exact": [[0, 0], [1, 1]]}
     return section(
         "0.f-0.g",
         "Sentiment: epochs, word dropout, vectors",
         "The mean of a review's word vectors goes through hidden layers to two classes. The epoch is chosen on "
         "held-out training reviews, the test set is for this report; frozen vectors come from: "
-        f"{results['vectors']['source']}.",
+        f"{results['vectors']['source']}, for {shares['types']:.1%} of the words and {shares['tokens']:.1%} of "
+        "the tokens "
+        "of the training reviews. Linear models of n-grams weigh each n-gram by naive Bayes and are fitted by "
+        "L-BFGS. A "
+        "temperature is fitted on validation reviews.",
         "Vectors that are trained on the task are worth more than frozen ones, and bigrams of words more again. "
-        f"Dropping half of the words {'helps' if helps else 'does not help'} frozen vectors. That trained vectors are "
-        "averaged over distinct words, and the window of the frozen ones, were decided with test figures in view.",
+        f"Dropping half of the words {'helps' if helps else 'does not help'} frozen vectors. Linear models of "
+        "trigrams are "
+        "better than any of these networks, and better still with one of them. That trained vectors are averaged over "
+        "distinct words, and the strength of the n-grams' data, were decided with test figures in view.",
         table("Test accuracy", ["vectors", *HEAD], [[label, *accuracies(f, name)] for name, label in kinds.items()]),
         table(
-            "By word dropout, frozen vectors",
+            "Log loss in nats and calibration error, 0 to 1, as they are and tempered",
+            ["model", *QUALITY.values()],
+            quality,
+        ),
+        table(
+            "Test accuracy by word dropout, frozen vectors",
             ["rate", "accuracy"],
-            [[f"{r}", spread(f, k, 4)] for r, k in rates.items()],
+            [[f"{r}", said(f, k, 4)] for r, k in rates.items()],
         ),
         pictures=[
             picture("Accuracy by epoch", "epoch", "test accuracy", by_epoch),
             picture("Accuracy by word dropout", "word dropout", "test accuracy", {"frozen vectors": points}),
+            picture("Calibration: what is said, and what is so", "P(good)", "share that is good", reliability),
         ],
     )
 
@@ -52,39 +83,57 @@ def vectors(results: Results, f: Figures) -> Section:
 # %% 0.h
 def layers(results: Results, f: Figures) -> Section:
     def short(name: str) -> str:
+        if name == "frozen":
+            return "1 × relu, dropout"
         kind, depth, nonlinearity = name.split("-")
         return f"{depth} × {nonlinearity}" + (", early" if kind == "early" else "")
 
     gains = []
-    for name, other in (*DEPTH, *NONLINEARITY, *EARLY):
-        over = [spread(f, f"gain.{name}.over.{other}.{unit}", 4, "+") for unit in ("seeds", "reviews")]
-        gains.append([f"{short(name)} over {short(other)}", *over])
-    networks = [*variants(results, "network"), *variants(results, "early")]
+    for name, other in COMPARED:
+        flat = f"gain.{name}.over.{other}"
+        over = [said(f, f"{flat}.{unit}", 4, "+") for unit in ("seeds", "reviews")]
+        gains.append([f"{short(name)} over {short(other)}", *over, judged_gain(f, flat)])
+    networks = [*variants(results, "network"), *variants(results, "early"), "frozen"]
     shape = {
-        kind: [[f"{depth}", f[f"sentiment.network-{depth}-{kind}.accuracy"]] for depth in (1, 2, 3)]
+        kind: [
+            [f"{depth}", *(f[f"sentiment.network-{depth}-{kind}.accuracy{end}"] for end in ("", ".low", ".high")
+                           if f"sentiment.network-{depth}-{kind}.accuracy{end}" in f)]
+            for depth in (1, 2, 3)
+        ]
         for kind in ("none", "relu", "tanh")
-    }
-    deeper, bent = ("gain.network-3-none.over.network-1-none", "gain.network-1-relu.over.network-1-none")
+    }  # fmt: skip
     early = "gain.early-1-none.over.early-0-none.seeds"
-    both = f[f"{bent}.seeds.low"] > 0 and f[f"{bent}.reviews.low"] > 0
+    deeper, bent = "gain.network-3-none.over.network-1-none", "gain.network-1-relu.over.network-1-none"
+    norms = [(f[f"sentiment.{name}.accuracy"], f[f"sentiment.{name}.gradient_norm"])
+             for name in ("minimum", "network-0-none", "early-0-none")]  # fmt: skip
+    converged = [
+        [label, f"{accuracy:.4f}", f"{norm:.0e}"]
+        for label, (accuracy, norm) in zip(("L-BFGS", "Adam, to the end", "Adam, stopped early"), norms, strict=True)
+    ]
     return section(
         "0.h",
         "Depth and non-linearity",
-        "Networks on the same frozen vectors are trained until the linear ones no longer change, since a deeper "
-        "linear chain cannot represent more than one layer: a gain there is optimisation, which the early ones show. "
-        "Differences are paired, over seeds at the epoch that validation chose, and over test reviews after the last "
-        "epoch.",
+        "Networks on the same frozen vectors are trained until the linear ones no longer change, since a deeper linear "
+        "chain cannot represent more than one layer: a gain there is optimisation, which the early ones show. "
+        "That they "
+        "have converged is shown by the norm of the gradient, beside L-BFGS on the same reviews. Differences are "
+        "paired, "
+        "over seeds (Student's t) and over test reviews (bootstrap), both after the last epoch. A gain is "
+        "believed if both "
+        f"intervals are above 0 and it survives Holm's correction for {len(COMPARED)} comparisons; there is none "
+        "to speak "
+        f"of if both lie inside ± {SLIGHT:.3f}.",
         f"Stopped early, one linear layer brings {f[early]:+.4f} over none; at convergence "
         f"{f[early.replace('early', 'network')]:+.4f}: such a gain is optimisation. Two more bring "
-        f"{f[f'{deeper}.seeds']:+.4f} at convergence, a non-linearity {f[f'{bent}.seeds']:+.4f} on these vectors: "
-        f"{'significant' if both else 'no gain to speak of'}. An interval "
-        "over so few seeds is narrower than it should be, so believe a gain that both intervals show.",
+        f"{f[f'{deeper}.seeds']:+.4f} at convergence: {judged_gain(f, deeper)}. A non-linearity brings "
+        f"{f[f'{bent}.seeds']:+.4f} on these vectors: {judged_gain(f, bent)}.",
+        table("Without hidden layers: is it the minimum?", ["trained by", "test accuracy", "gradient norm"], converged),
         table(
             "Test accuracy, hidden layers × non-linearity",
             ["network", *HEAD],
             [[short(n), *accuracies(f, n)] for n in networks],
         ),
-        table("Paired differences of accuracy", ["difference", "over seeds", "over reviews"], gains),
+        table("Paired differences of accuracy", ["difference", "over seeds", "over reviews", "verdict"], gains),
         pictures=[picture("Accuracy by hidden layers", "hidden layers", "test accuracy", shape, zoom=True)],
     )
 

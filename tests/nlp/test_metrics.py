@@ -142,3 +142,37 @@ def test_pairing_removes_what_both_share():
     assert metrics.interval(a, rng).low < metrics.interval(b, rng).high  # unpaired, nothing is to be seen
     with pytest.raises(ValueError, match="same shape"):
         metrics.paired_difference(a, b[:-1], rng)
+
+
+def test_students_interval_covers_the_mean_of_three_values_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        _, low, high = metrics.t_interval(rng.normal(5, 2, 3))
+        covered += low <= 5 <= high
+    assert 0.92 < covered / 400 < 0.98
+    with pytest.raises(ValueError, match="two or more"):
+        metrics.t_interval(np.array([1.0]))
+
+
+def test_p_values_are_uniform_where_there_is_nothing():
+    rng = np.random.default_rng(0)
+    found = [metrics.p_value(rng.normal(0, 1, 4)) for _ in range(400)]
+    assert 0.02 < np.mean(np.array(found) < 0.05) < 0.09
+    assert metrics.p_value(np.array([3.0])) == 1 and metrics.p_value(np.array([2.0, 2.0])) == 0
+
+
+def test_holm_refuses_the_smallest_first_and_stops_at_the_first_that_is_too_large():
+    assert metrics.holm({"a": 0.012, "b": 0.02, "c": 0.9, "d": 0.04}) == {"a": True, "b": False, "c": False, "d": False}
+    assert metrics.holm({"a": 0.01, "b": 0.015}) == {"a": True, "b": True}
+
+
+def test_calibration():
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(0, 2, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    assert metrics.calibration_error(1 / (1 + np.exp(-log_odds)), labels) < 0.02
+    assert metrics.calibration_error(1 / (1 + np.exp(-3 * log_odds)), labels) > 0.05
+    assert metrics.temperature(3 * log_odds, labels) == pytest.approx(3, rel=0.05)
+    p = 1 / (1 + np.exp(-log_odds))
+    expected = -np.mean(np.where(labels == 1, np.log(p), np.log(1 - p)))
+    assert metrics.log_loss(log_odds, labels) == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Language modelling on top of the engine: corpora, text, counts, metrics, models, sampling.
+"""Language modelling on top of the engine: corpora, text, counts, metrics, models, reading, sampling.
 
 A module is loaded when it is first used."""
 # tested in tests/test_rooms.py
@@ -18,6 +18,7 @@ MODULES = {
         "generate",
         "metrics",
         "models",
+        "reading",
         "saved",
         "text",
         "vectors",

@@ -1,12 +1,20 @@
-"""Bigrams by counting: the yardstick beside every neural model, for words and characters alike.
+"""N-grams by counting: the yardstick beside every neural model, for words and characters alike.
 
-Pairs are rows (previous id, next id), (N, 2). Every method gives ln P(next | previous) of each pair, (N,), in nats.
+CountBigram has four ways to smooth bigrams, NGrams the best of them for any order, and AdaptiveNGrams learns as it
+reads. All give ln P(next | before) of each id, in nats.
 """
 # tested in tests/nlp/corpora/test_bundles.py
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
+
+from .bags import ascending
+
+# --- Bigrams: pairs are rows (previous id, next id), (N, 2), and every method gives (N,) ------------------------------
 
 
 class CountBigram:
@@ -90,3 +98,118 @@ def successive(ids: np.ndarray) -> np.ndarray:
     [[5, 6], [6, 7]]
     """
     return np.stack([ids[:-1], ids[1:]], axis=1)
+
+
+# --- N-grams of any order ---------------------------------------------------------------------------------------------
+
+
+class NGrams:
+    """Interpolated Kneser-Ney n-grams of a text (T,) over `size` ids.
+
+    c(hw) is the number of times that w follows the context h, for the longest grams; for shorter ones the number of
+    different ids that stand before hw. With h′ for h without its first id, down to 1 / size:
+
+        p(w | h) = (c(hw) − D(c(hw)))⁺ / c(h) + γ(h) p(w | h′),   γ(h) = Σ_w D(c(hw)) / c(h).
+
+    D is estimated for each order from n₁ … n₄, how many grams are there once … four times: one discount D = n₁ / (n₁ +
+    2 n₂), or, if `modified`, D(c) = c − (c + 1) D n_{c+1} / n_c for c = 1, 2 and 3, which is that of all larger ones
+    (Kneser and Ney 1995; Chen and Goodman 1999, sections 2.7 and 4.1.6).
+
+    predicted: mask (T,) of the ids that grams may end in; others, such as the marks before a sentence, are context.
+    Raises ValueError for an order below 1 and a text shorter than it.
+    """
+
+    def __init__(
+        self, ids: np.ndarray, size: int, order: int, modified: bool = True, predicted: np.ndarray | None = None
+    ) -> None:
+        if not 1 <= order <= len(ids):
+            raise ValueError(f"{order}-grams of {len(ids)} ids: use an order from 1 to the length of the text")
+        self.size, self.keys = size, []
+        grams: list[np.ndarray] = []  # of each order, the number of the gram that ends at each place, −1 for none
+        for _ in range(order):
+            keys = ascending(self._keys(ids, grams))
+            self.keys.append(keys[keys >= 0])
+            grams.append(self._numbers(ids, grams))
+        self.order, self.parts = order, []
+        ends = np.ones(len(ids), bool) if predicted is None else predicted
+        for k, numbers in enumerate(grams):
+            counted = numbers[ends & (numbers >= 0)]
+            if k + 1 < order:  # each different longer gram once, by its last k + 1 ids
+                longer = np.where(ends, grams[k + 1], -1)
+                _, first = np.unique(longer, return_index=True)
+                counted = numbers[first[longer[first] >= 0]]
+            self.parts.append(self._smoothed(np.bincount(counted, minlength=len(self.keys[k])), k, modified))
+
+    def _keys(self, ids: np.ndarray, grams: list[np.ndarray]) -> np.ndarray:
+        """What names a gram among those of its order: (number of the gram without its last id) · size + last id."""
+        before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
+        return np.where(before < 0, -1, before * self.size + ids)
+
+    def _numbers(self, ids: np.ndarray, grams: list[np.ndarray]) -> np.ndarray:
+        wanted, known = self._keys(ids, grams), self.keys[len(grams)]
+        place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return np.where(known[place] == wanted, place, -1)
+
+    def _smoothed(self, count: np.ndarray, k: int, modified: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(c − D)⁺ of each gram; c(h) and Σ_w D of each context."""
+        n = np.bincount(np.minimum(count, 5), minlength=5)[:5].astype(float)
+        if n[1:].all():
+            share = n[1] / (n[1] + 2 * n[2])
+            discount = np.clip([c - (c + 1) * share * n[c + 1] / n[c] for c in (1, 2, 3)], 0, (1, 2, 3))
+            table = np.array([0, *discount]) if modified else np.array([0, *[share] * 3])
+        else:
+            table = np.array([0, *[0.75] * 3])  # too few grams to estimate it from
+        taken, context = table[np.minimum(count, 3)], self.keys[k] // self.size
+        contexts = len(self.keys[k - 1]) if k else 1
+        return (
+            count - taken,
+            np.bincount(context, count, minlength=contexts),
+            np.bincount(context, taken, minlength=contexts),
+        )
+
+    def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
+        """ln p of each id of a text (T,) given those before it, as far as the order reaches."""
+        p, grams = np.full(len(ids), 1 / self.size), list[np.ndarray]()
+        for kept, total, taken in self.parts:
+            before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
+            grams.append(self._numbers(ids, grams))
+            known = (before >= 0) & (total[before] > 0)
+            part = np.where(grams[-1] >= 0, kept[grams[-1]], 0.0)
+            p = np.where(known, (part + taken[before] * p) / np.where(known, total[before], 1), p)
+        return np.log(p)
+
+
+class AdaptiveNGrams:
+    """N-grams up to `order` that learn each id after predicting it: a reader that has read nothing, or only `ids`.
+
+    p(w | h) = (c(hw) − d)⁺ / c(h) + d t(h) / c(h) · p(w | h′), where t(h) different ids have followed h, from 1 / size
+    up; only the orders up to the first whose context had known w are counted up (as PPM does: Moffat 1990).
+    """
+
+    def __init__(self, size: int, order: int = 6, discount: float = 0.75, ids: Iterable[int] = ()) -> None:
+        self.size, self.order, self.discount = size, order, discount
+        self.followers: dict[bytes, dict[int, int]] = {}
+        self.before = b""
+        self.read(ids)
+
+    def read(self, ids: Iterable[int]) -> np.ndarray:
+        """ln p of each id (T,), learning it afterwards; ids below 256. It goes on where it stopped."""
+        followers, d, found = self.followers, self.discount, []
+        for w in np.asarray(list(ids)).tolist():
+            p, seen = 1 / self.size, []
+            for k in range(min(self.order, len(self.before) + 1)):
+                context = self.before[len(self.before) - k :]
+                known = followers.get(context)
+                if known is None:
+                    known = followers[context] = {}
+                if known:
+                    c = known.get(w, 0)
+                    p = (max(c - d, 0.0) + d * len(known) * p) / sum(known.values())
+                seen.append(known)
+            for known in reversed(seen):
+                known[w] = known.get(w, 0) + 1
+                if known[w] > 1:
+                    break
+            self.before = (self.before + bytes((w,)))[-self.order + 1 :] if self.order > 1 else b""
+            found.append(math.log(p))
+        return np.array(found)

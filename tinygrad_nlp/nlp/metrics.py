@@ -129,8 +129,32 @@ def accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.asarray(predictions) == labels))
 
 
+def calibration_error(p: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """How far confidence is from accuracy, 0 to 1: Σ over bins of confidence of |accuracy − mean confidence| · share.
+
+    p (B,) is P(label = 1). The expected calibration error of Guo et al. 2017, with the more likely label's confidence.
+    """
+    confidence, right = np.maximum(p, 1 - p), (p > 0.5) == (labels == 1)
+    place = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    off = np.bincount(place, right - confidence, minlength=bins)
+    return float(np.abs(off).sum() / len(p))
+
+
+def log_loss(log_odds: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats of labels (B,), 0 or 1, by the log-odds of 1, (B,)."""
+    return float(np.mean(np.logaddexp(0, np.where(labels == 1, -log_odds, log_odds))))
+
+
+def temperature(log_odds: np.ndarray, labels: np.ndarray) -> float:
+    """The T with which log_odds / T has the smallest log loss: fit it on held-out examples (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(lambda t: log_loss(log_odds / np.exp(t), labels), bounds=(-3, 3), method="bounded")
+    return float(np.exp(found.x))
+
+
 class Interval(NamedTuple):
-    """A mean with its bootstrap interval."""
+    """A mean with its interval."""
 
     mean: float
     low: float
@@ -164,3 +188,47 @@ def paired_difference(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, co
     if np.shape(a) != np.shape(b):
         raise ValueError(f"paired samples must have the same shape, got {np.shape(a)} and {np.shape(b)}")
     return interval(np.subtract(a, b, dtype=float), rng, confidence)
+
+
+def t_interval(sample: np.ndarray, confidence: float = 0.95) -> Interval:
+    """The mean of a few values, one a seed (N,), with Student's t interval: mean ± t SD / √N, N − 1 degrees of freedom.
+
+    The percentile bootstrap of three values is [min, max] and covers the mean in 74 % of cases only. Raises ValueError
+    for fewer than two values.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(sample, dtype=float)
+    if sample.ndim != 1 or len(sample) < 2:
+        raise ValueError(f"a t interval needs a sample (N,) of two or more values, got shape {sample.shape}")
+    mean = float(sample.mean())
+    half = float(t.ppf((1 + confidence) / 2, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def p_value(sample: np.ndarray) -> float:
+    """The probability of a mean this far from 0 if the true one were 0: two-sided t-test of (N,), 1 for one value."""
+    from scipy.stats import ttest_1samp
+
+    sample = np.asarray(sample, dtype=float)
+    if len(sample) < 2:
+        return 1.0
+    if np.ptp(sample) == 0:
+        return float(sample[0] == 0)
+    return float(ttest_1samp(sample, 0).pvalue)
+
+
+def holm(p_values: dict[str, float], level: float = 0.05) -> dict[str, bool]:
+    """Which of several hypotheses are refused so that the probability of one false refusal is at most `level`.
+
+    The smallest of m p-values is compared with level / m, the next with level / (m − 1), …, up to the first that is too
+    large (Holm 1979).
+
+    >>> holm({"a": 0.001, "b": 0.04, "c": 0.03})
+    {'a': True, 'b': False, 'c': False}
+    """
+    refused, going = dict.fromkeys(p_values, False), True
+    for i, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        going = going and p_values[name] <= level / (len(p_values) - i)
+        refused[name] = going
+    return refused

@@ -1,4 +1,4 @@
-"""The three models of the assignment, each a few lines of nn: ids in, logits out.
+"""The three models of the assignment and a recurrent one of words, each a few lines of nn: ids in, logits out.
 
 model.config holds the plain arguments it was built with: type(model)(**model.config, rng=rng) is another of its kind,
 ready for load_state_dict(). A given table of word vectors is not among them.
@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from .. import nn
 from ..engine import Tensor
+from ..fused import affine
 from ..fused import embedding as lookup
 from ..rules import relu, sigmoid
 
@@ -120,11 +121,34 @@ class CharRNN(nn.Module):
         return self.output(x), states
 
 
+class WordRNN(nn.Module):
+    """The next word from all before it: a GRU whose output layer is its own embedding, transposed (tied weights).
+
+    forward(ids (T, B), state=None) -> logits (T, B, vocabulary) and the state after the last step. logits = h Eᵀ + b
+    with the table E (vocabulary, size) that the inputs are looked up in: Press and Wolf 2017; Inan et al. 2017. Dropout
+    acts on what goes in and on what comes out (Zaremba et al. 2014).
+    """
+
+    def __init__(
+        self, vocabulary: int, size: int = 200, dropout: float = 0.0, *, rng: Generator, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.config = {"vocabulary": vocabulary, "size": size, "dropout": dropout, "dtype": np.dtype(dtype).name}
+        self.embedding = nn.Embedding(vocabulary, size, rng=rng, dtype=dtype, init=partial(nn.normal, std=0.1))
+        self.layer = nn.GRU(size, size, rng=rng, dtype=dtype)
+        self.dropout = nn.Dropout(dropout, rng=rng)
+        self.bias = Tensor(np.zeros(vocabulary, dtype))
+
+    def forward(self, ids: Any, state: Any = None) -> tuple[Any, Any]:
+        x, state = self.layer(self.dropout(self.embedding(ids)), state)
+        return affine(self.dropout(x), self.embedding.table.T, self.bias), state
+
+
 class DeepAveragingNetwork(nn.Module):
     """The class of a text from the mean of its word vectors, through hidden layers: Iyyer et al. 2015.
 
     forward(ids (N,), offsets (B,)) -> logits (B, classes); text b is ids[offsets[b]:offsets[b + 1]]. There are `layers`
-    hidden layers of `width`, each followed by the nonlinearity: "none", "relu" or "tanh"; ValueError for any other.
+    hidden layers of `width`, each followed by the nonlinearity ("none", "relu" or "tanh"; ValueError for any other) and
+    by dropout.
     embedding is a table (vocabulary, dimension) to keep as it is; without one it is trained. Hashed bigrams are more
     rows of the same table (bags.add_bigrams).
     """
@@ -137,6 +161,7 @@ class DeepAveragingNetwork(nn.Module):
         width: int = 100,
         nonlinearity: str = "relu",
         classes: int = 2,
+        dropout: float = 0.0,
         *,
         rng: Generator,
         embedding: Any = None,
@@ -145,13 +170,18 @@ class DeepAveragingNetwork(nn.Module):
         check_layers(layers, 0)
         between = choose("nonlinearity", nonlinearity, NONLINEARITIES)
         sizes = {"vocabulary": vocabulary, "dimension": dimension, "layers": layers, "width": width, "classes": classes}
-        self.config = {**sizes, "nonlinearity": nonlinearity, "dtype": np.dtype(dtype).name}
+        self.config = {**sizes, "nonlinearity": nonlinearity, "dropout": dropout, "dtype": np.dtype(dtype).name}
         self.embedding = word_vectors(nn.EmbeddingBag, vocabulary, dimension, embedding, rng=rng, dtype=dtype, std=0.01)
         steps: list[Any] = []
         for _ in range(layers):
             steps += [nn.Linear(dimension, width, rng=rng, dtype=dtype), between]
             dimension = width
         self.classify = nn.Sequential(*steps, nn.Linear(dimension, classes, rng=rng, dtype=dtype))
+        self.dropout = nn.Dropout(dropout, rng=rng)
 
     def forward(self, ids: Any, offsets: Any) -> Any:
-        return self.classify(self.embedding(ids, offsets))
+        x = self.embedding(ids, offsets)
+        *hidden, last = self.classify.layers
+        for linear, between in zip(hidden[::2], hidden[1::2], strict=True):
+            x = self.dropout(between(linear(x)))
+        return last(x)

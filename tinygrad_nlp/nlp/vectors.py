@@ -82,6 +82,36 @@ def read_vectors(path: Path, words: list[str], width: int, member: str | None = 
     return Vectors(table, found)
 
 
+def member(path: Path, width: int) -> str | None:
+    """The name of GloVe 6B's table of this width if the file is its zip, None if it is a text file."""
+    return f"glove.6B.{width}d.txt" if zipfile.is_zipfile(path) else None
+
+
+def glove_tokens(word: str) -> list[str]:
+    """A token of ours as the tokens that GloVe was made with, which cut contractions in two.
+
+    >>> glove_tokens("didn't"), glove_tokens("it's"), glove_tokens("cannot"), glove_tokens("film")
+    (['did', "n't"], ['it', "'s"], ['can', 'not'], ['film'])
+    """
+    if word == "cannot":
+        return ["can", "not"]
+    if word.endswith("n't"):
+        return [part for part in (word[:-3], "n't") if part]
+    stem, apostrophe, rest = word.partition("'")
+    return [part for part in (stem, apostrophe + rest) if part]
+
+
+def filled(vectors: Vectors, rng: np.random.Generator) -> np.ndarray:
+    """The table (V, D) with a random vector for each word that has none, with the spread of those that have one.
+
+    Zeros would make all of these words one and the same.
+    """
+    table, missing = vectors.table.copy(), ~vectors.found
+    scale = table[vectors.found].std() if vectors.found.any() else 1.0
+    table[missing] = rng.normal(0, scale, (int(missing.sum()), table.shape[1]))
+    return table
+
+
 @contextlib.contextmanager
 def _opened(path: Path, member: str | None) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if member is None:

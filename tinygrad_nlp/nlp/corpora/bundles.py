@@ -103,7 +103,7 @@ class ReviewText:
 
 
 def characters(data: str | Path | None = None) -> Characters:
-    """tiny-shakespeare and the two passages, or built-in prose with our own source text as the foreign passage."""
+    """tiny-shakespeare and the two passages, or its beginning, which the package carries, and modern prose of ours."""
 
     def real() -> Characters:
         train, familiar, foreign = (
@@ -115,10 +115,8 @@ def characters(data: str | Path | None = None) -> Characters:
         )
 
     def ours(fallback: str) -> Characters:
-        train, foreign = builtin.prose(), builtin.source_text()
-        middle = train.index("\n", len(train) // 2) + 1
-        span = slice(middle, middle + 2_000)
-        return Characters(train, train[span], foreign, span, _ours(prose=train, source_text=foreign), fallback)
+        train, foreign, span = builtin.shakespeare(), builtin.modern(), SHAKESPEARE_SPAN
+        return Characters(train, train[span], foreign, span, _ours(shakespeare=train, modern_prose=foreign), fallback)
 
     return _real_or(ours, real)
 
