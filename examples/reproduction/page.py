@@ -61,6 +61,7 @@ mark { color: inherit; border-radius: .2em }
   h2 { break-after: avoid }
 }
 @media (max-width: 40rem) {
+  td, th, caption, dd, li { overflow-wrap: anywhere }
   dl { grid-template-columns: 1fr }
   dd { margin-bottom: .4rem }
   .wide thead, .summary .none { display: none }
