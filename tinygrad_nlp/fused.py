@@ -19,6 +19,7 @@ import scipy.sparse
 from .calculus.kinds import Saved, values
 from .calculus.rows import op
 from .core.sparse import RowSparse, add_rows
+from .core.types import Array
 from .core.unbroadcast import sum_rows
 from .recurrent import one_dtype
 from .rules import logsumexp
@@ -26,7 +27,7 @@ from .rules import logsumexp
 SMALL = 1 << 16  # a table of at most so many numbers gets a dense gradient: adding it up is cheaper than keeping track
 
 
-def as_matrix(a: Any) -> Any:
+def as_matrix(a: Array) -> Array:
     """(..., D) as a matrix (N, D): one large product instead of many small ones."""
     return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
@@ -34,7 +35,7 @@ def as_matrix(a: Any) -> Any:
 # --- Affine map -------------------------------------------------------------------------------------------------------
 
 
-def affine_reference(x: Any, W: Any, b: Any) -> Any:
+def affine_reference(x: Array, W: Array, b: Array) -> Array:
     return x @ W + b
 
 
@@ -44,7 +45,7 @@ def affine_reference(x: Any, W: Any, b: Any) -> Any:
     lambda g, y, x, W, b: sum_rows(as_matrix(g)),
     reference=affine_reference,
 )
-def affine(x: Any, W: Any, b: Any) -> Any:
+def affine(x: Array, W: Array, b: Array) -> Array:
     """x W + b for x (..., D), W (D, K), b (K,): (..., K) by one matrix product.
 
     Raises ValueError where the shapes do not fit, b included: a bias that broadcasts by accident is an error; TypeError
@@ -62,8 +63,8 @@ def affine(x: Any, W: Any, b: Any) -> Any:
 
 
 def softmax_cross_entropy_reference(
-    logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean"
-) -> Any:
+    logits: Array, labels: Any, ignore_index: int | None = None, reduction: str = "mean"
+) -> Array:
     """−log softmax(x)ₖ = log Σⱼ exp(xⱼ) − xₖ for label k."""
     labels, weight = checked_labels(logits, labels, ignore_index, reduction)
     if ignore_index is not None:
@@ -74,8 +75,15 @@ def softmax_cross_entropy_reference(
 
 
 def d_softmax_cross_entropy(
-    g: Any, y: Any, logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean", *, saved: Any
-) -> Any:
+    g: Array,
+    y: Array,
+    logits: Array,
+    labels: Any,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    *,
+    saved: Any,
+) -> Array:
     """ŷ − y, the probabilities, less one at the label, is what the forward pass has saved."""
     if reduction == "none" or g != 1:
         saved *= g.reshape(-1, 1)
@@ -83,7 +91,9 @@ def d_softmax_cross_entropy(
 
 
 @op(d_softmax_cross_entropy, reference=softmax_cross_entropy_reference)
-def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = None, reduction: str = "mean") -> Any:
+def softmax_cross_entropy(
+    logits: Array, labels: Any, ignore_index: int | None = None, reduction: str = "mean"
+) -> Array:
     """Cross-entropy of softmax(logits) and integer labels, in nats.
 
     logits (..., V); labels (...), integers in [0, V); positions whose label is ignore_index count for nothing.
@@ -127,7 +137,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     return Saved(loss.reshape(shape) if reduction == "none" else loss.sum(), e)
 
 
-def checked_labels(logits: Any, labels: Any, ignore_index: int | None, reduction: str) -> tuple[np.ndarray, Any]:
+def checked_labels(logits: Array, labels: Any, ignore_index: int | None, reduction: str) -> tuple[np.ndarray, Any]:
     """Labels as an array with 0 where ignored, and what each weighs in the result: 1 or 1 / their number, 0 where
     ignored."""
     labels = np.asarray(labels)
@@ -164,7 +174,7 @@ def check_range(what: str, numbers: np.ndarray, size: int) -> None:
 # --- Lookups ----------------------------------------------------------------------------------------------------------
 
 
-def checked_ids(what: str, table: Any, ids: Any) -> np.ndarray:
+def checked_ids(what: str, table: Array, ids: Any) -> np.ndarray:
     ids = np.asarray(values(ids))
     if ids.dtype.kind not in "iu" and ids.size:
         raise TypeError(f"{what}: ids are {ids.dtype}, not integers: round or look them up first")
@@ -175,18 +185,18 @@ def checked_ids(what: str, table: Any, ids: Any) -> np.ndarray:
     return ids
 
 
-def embedding_reference(table: Any, ids: Any) -> Any:
+def embedding_reference(table: Array, ids: Any) -> Array:
     return table[np.asarray(ids)]
 
 
-def d_embedding(g: Any, y: Any, table: Any, ids: Any) -> Any:
+def d_embedding(g: Array, y: Array, table: Array, ids: Any) -> Array:
     """Each looked-up row gets the gradient of its copy; rows looked up twice get the sum."""
     flat, g = np.ravel(ids).astype(np.intp), g.reshape(np.size(ids), table.shape[1])
     return (add_rows(flat, g, len(table)) if table.size <= SMALL else RowSparse(flat, g.copy(), table.shape),)
 
 
 @op(d_embedding, reference=embedding_reference)
-def embedding(table: Any, ids: Any) -> Any:
+def embedding(table: Array, ids: Any) -> Array:
     """Rows of a table (V, D) for integer ids (...): (..., D).
 
     The gradient of a large table is a RowSparse, of a small one an array. Raises TypeError for ids that are no
@@ -195,13 +205,13 @@ def embedding(table: Any, ids: Any) -> Any:
     return table.take(checked_ids("embedding", table, ids), 0)
 
 
-def embedding_bag_reference(table: Any, ids: Any, offsets: Any) -> Any:
+def embedding_bag_reference(table: Array, ids: Any, offsets: Any) -> Array:
     bags = np.split(ids, offsets[1:])[: len(offsets)]
     means = [np.mean(table[bag], 0) if len(bag) else 0 * np.sum(table, 0) for bag in bags]
     return np.stack(means) if means else table[:0]
 
 
-def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any, *, saved: Any) -> Any:
+def d_embedding_bag(g: Array, y: Array, table: Array, ids: Any, offsets: Any, *, saved: Any) -> Array:
     """A row of a bag of n gets g / n, once for each time it is there: Aᵀ g, of A only the columns in use."""
     used = np.zeros(len(table), bool)
     used[saved.indices] = True
@@ -214,7 +224,7 @@ def d_embedding_bag(g: Any, y: Any, table: Any, ids: Any, offsets: Any, *, saved
 
 
 @op(d_embedding_bag, reference=embedding_bag_reference)
-def embedding_bag(table: Any, ids: Any, offsets: Any) -> Any:
+def embedding_bag(table: Array, ids: Any, offsets: Any) -> Array:
     """Means of rows of a table (V, D) over ragged bags: flat ids (N,), bag b being ids[offsets[b]:offsets[b + 1]]
     and the last one running to the end: (B, D), zeros for an empty bag.
 

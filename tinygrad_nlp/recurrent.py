@@ -17,10 +17,11 @@ import numpy as np
 
 from .calculus.kinds import Saved
 from .calculus.rows import op
+from .core.types import Array
 from .rules import sigmoid
 
 
-def common_dtype(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
+def common_dtype(cell: str, gates: int, x: Array, W: Array, *states: Array) -> Array:
     """The dtype of a cell's result; every shape and dtype that does not fit is named."""
     T, B, width = x.shape if np.ndim(x) == 3 else (0, 0, 0)
     H = width // gates
@@ -31,7 +32,7 @@ def common_dtype(cell: str, gates: int, x: Any, W: Any, *states: Any) -> Any:
     return one_dtype(cell, x, W, *states)
 
 
-def one_dtype(op: str, *arrays: Any) -> Any:
+def one_dtype(op: str, *arrays: Array) -> Array:
     """The dtype that all arrays have; float32 among float64 is an error (complex is not: it comes from complex
     steps)."""
     dtypes = {a.dtype for a in arrays}
@@ -51,7 +52,7 @@ def flat_product(h: np.ndarray, d: np.ndarray) -> np.ndarray:
 # --- Elman's network: h = tanh(x + h W) -------------------------------------------------------------------------------
 
 
-def rnn_reference(x: Any, h0: Any, W: Any) -> Any:
+def rnn_reference(x: Array, h0: Array, W: Array) -> Array:
     h, states = h0, []
     for x_t in x:
         h = np.tanh(x_t + h @ W)
@@ -59,7 +60,7 @@ def rnn_reference(x: Any, h0: Any, W: Any) -> Any:
     return np.stack(states)
 
 
-def d_rnn(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
+def d_rnn(g: Array, y: Array, x: Array, h0: Array, W: Array, *, saved: Any) -> Array:
     """With a = x + h W: δa = δh ∘ (1 − tanh²), and δh of the step before is δa Wᵀ plus what comes from its own
     output."""
     da = np.square(y)
@@ -75,7 +76,7 @@ def d_rnn(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
 
 
 @op(d_rnn, reference=rnn_reference)
-def rnn(x: Any, h0: Any, W: Any) -> Any:
+def rnn(x: Array, h0: Array, W: Array) -> Array:
     """All states h_t = tanh(x_t + h_{t−1} W) (T, B, H) for projected inputs x (T, B, H), initial state h0 (B, H), W
     (H, H).
 
@@ -94,7 +95,7 @@ def rnn(x: Any, h0: Any, W: Any) -> Any:
 # --- GRU: gates r, z and candidate n, stacked in that order -----------------------------------------------------------
 
 
-def gru_reference(x: Any, h0: Any, W: Any) -> Any:
+def gru_reference(x: Array, h0: Array, W: Array) -> Array:
     h, states, H = h0, [], h0.shape[-1]
     for x_t in x:
         a = h @ W
@@ -105,7 +106,7 @@ def gru_reference(x: Any, h0: Any, W: Any) -> Any:
     return np.stack(states)
 
 
-def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
+def d_gru(g: Array, y: Array, x: Array, h0: Array, W: Array, *, saved: Any) -> Array:
     """From h' = (1 − z) n + z h, with a = h W: δn = δh' (1 − z)(1 − n²), δr = δn aₙ r(1 − r), δz = δh' (h − n) z(1 −
     z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
     all steps at once."""
@@ -142,7 +143,7 @@ def d_gru(g: Any, y: Any, x: Any, h0: Any, W: Any, *, saved: Any) -> Any:
 
 
 @op(d_gru, reference=gru_reference)
-def gru(x: Any, h0: Any, W: Any) -> Any:
+def gru(x: Array, h0: Array, W: Array) -> Array:
     """All states (T, B, H) of a gated recurrent unit for projected inputs x (T, B, 3H), stacked r, z, n; h0 (B, H),
     W (H, 3H).
 
@@ -179,7 +180,7 @@ def gru(x: Any, h0: Any, W: Any) -> Any:
 # --- LSTM: gates i, f, g, o, stacked in that order --------------------------------------------------------------------
 
 
-def lstm_states_reference(x: Any, h0: Any, c0: Any, W: Any) -> Any:
+def lstm_states_reference(x: Array, h0: Array, c0: Array, W: Array) -> Array:
     h, c, hs, cs, H = h0, c0, [], [], h0.shape[-1]
     for x_t in x:
         a = x_t + h @ W
@@ -191,7 +192,7 @@ def lstm_states_reference(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     return np.stack([np.stack(hs), np.stack(cs)])
 
 
-def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: Any) -> Any:
+def d_lstm_states(g: Array, y: Array, x: Array, h0: Array, c0: Array, W: Array, *, saved: Any) -> Array:
     """From h = o tanh(c) and c = f c' + i g: δc gains δh o (1 − tanh²c); δi = δc g i(1 − i), δf = δc c' f(1 − f), δg
     = δc i(1 − g²), δo = δh tanh(c) o(1 − o) before their non-linearities; then δc' = δc f and δh' = [δi, δf, δg, δo]
     Wᵀ. What does not wait for δ takes the place of the gates, for all steps at once."""
@@ -235,7 +236,7 @@ def d_lstm_states(g: Any, y: Any, x: Any, h0: Any, c0: Any, W: Any, *, saved: An
 
 
 @op(d_lstm_states, reference=lstm_states_reference)
-def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
+def lstm_states(x: Array, h0: Array, c0: Array, W: Array) -> Array:
     """Both sequences of lstm() in one array (2, T, B, H): the hidden states, then the cells."""
     dtype = common_dtype("lstm", 4, x, W, h0, c0)
     (T, B), H = x.shape[:2], h0.shape[-1]
@@ -263,7 +264,7 @@ def lstm_states(x: Any, h0: Any, c0: Any, W: Any) -> Any:
     return Saved(states[:, 1:], (states, gates, tanh_c))
 
 
-def lstm(x: Any, h0: Any, c0: Any, W: Any) -> tuple[Any, Any]:
+def lstm(x: Array, h0: Array, c0: Array, W: Array) -> tuple[Any, Any]:
     """All hidden states and all cells, (T, B, H) each, for projected inputs x (T, B, 4H), stacked i, f, g, o; h0, c0
     (B, H), W (H, 4H).
 

@@ -18,6 +18,7 @@ from .calculus.cones import cone, no_limit, ratio
 from .calculus.rows import op, rule
 from .core.interface import astype, getitem
 from .core.sparse import Patches, scatter_values
+from .core.types import Array
 from .engine import Tensor
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ rule(np.cbrt, lambda g, y, x: g / (3 * y * y))
 LN2, LN10 = float(np.log(2)), float(np.log(10))
 
 
-def weight(a: Any, b: Any) -> Any:
+def weight(a: Array, b: Array) -> Array:
     """eᵃ / (eᵃ + eᵇ), and 0 where both are 0."""
     return special.expit(a - np.where((a == b) & np.isinf(a), 0, b))
 
@@ -90,7 +91,7 @@ rule(np.degrees, lambda g, y, x: g * 180 / np.pi)
 # The logistic function σ has σ′ = σ(1 − σ); more in calculus/special.py.
 
 
-def off_zero(a: Any, b: Any) -> Any:
+def off_zero(a: Array, b: Array) -> Array:
     """b, and 1 where a and b are 0: x log x has the limit 0, and so its derivatives are 0."""
     return np.where((a == 0) & (b == 0), 1, b)
 
@@ -106,7 +107,7 @@ rule(special.xlogy, lambda g, y, a, b: g * np.log(off_zero(a, b)), lambda g, y, 
 # |x| and relu have derivative 0 at 0, and ties share g equally; KINKS at the end of this file states it exactly.
 
 
-def winner(a: Any, b: Any, y: Any) -> Any:
+def winner(a: Array, b: Array, y: Array) -> Array:
     """1 where y came from a, 1/2 where a and b tie, else 0."""
     return np.where(a == b, 0.5, a == y)
 
@@ -129,12 +130,12 @@ rule(np.where, None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a,
 # A sum hands g back to every summand, a maximum to the largest.
 
 
-def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def spread(g: Array, x: Array, axis: Any, keepdims: bool) -> Array:
     """g, one number for each reduced group, laid over the whole of x."""
     return np.broadcast_to(g if keepdims or axis is None or np.ndim(x) == 0 else np.expand_dims(g, axis), x.shape)
 
 
-def extreme(g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def extreme(g: Array, y: Array, x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
     chosen = x == spread(y, x, axis, keepdims)
     return spread(g, x, axis, keepdims) * chosen / np.sum(chosen, axis=axis, keepdims=True)
 
@@ -172,19 +173,19 @@ rule(astype, lambda g, y, x, dtype: g)
 
 
 @op(lambda g, y, x, width: g[tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape, strict=True))])
-def zero_pad(x: Any, width: Any) -> Any:
+def zero_pad(x: Array, width: Any) -> Array:
     """x with width[i] = (before, after) zeros on axis i."""
     return np.pad(x, width)
 
 
-def parts(g: Any, y: Any, *arrays: Any, axis: int) -> tuple[Any, ...]:
+def parts(g: Array, y: Array, *arrays: Array, axis: int) -> tuple[Any, ...]:
     """What each array gets of g: in all of one pass over the arrays."""
     before: tuple[Any, ...] = (slice(None),) * (axis % g.ndim)
     ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
     return tuple(g[(*before, slice(end - a.shape[axis], end))] for a, end in zip(arrays, ends, strict=True))
 
 
-def join(*arrays: Any, axis: int) -> Any:
+def join(*arrays: Array, axis: int) -> Array:
     """np.concatenate with the arrays as arguments of their own, so that each can have a derivative."""
     return np.concatenate(arrays, axis)
 
@@ -197,12 +198,12 @@ rule(join, joint=parts)
 
 
 @op(lambda g, y, x, index, shape: g[index])
-def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+def scatter(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with x added at index: the transpose of indexing."""
     return scatter_values(x, index, shape)
 
 
-def d_getitem(g: Any, y: Any, x: Any, index: Any) -> Any:
+def d_getitem(g: Array, y: Array, x: Array, index: Any) -> Array:
     return scatter(g, index, x.shape) if type(g) is Tensor else Patches([(index, g)], x.shape, g.dtype)
 
 
@@ -213,18 +214,18 @@ rule(getitem, d_getitem)
 # For y = ab: ∂a = g bᵀ and ∂b = aᵀ g. A 1-D argument is a row on the left and a column on the right.
 
 
-def mT(a: Any) -> Any:
+def mT(a: Array) -> Array:
     """A stack of matrices, each transposed."""
     return np.swapaxes(a, -1, -2)
 
 
-def d_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def d_left(g: Array, y: Array, a: Array, b: Array) -> Array:
     if np.ndim(b) == 1:
         return g[..., None] * b
     return (g[..., None, :] @ mT(b))[..., 0, :] if np.ndim(a) == 1 else g @ mT(b)
 
 
-def d_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+def d_right(g: Array, y: Array, a: Array, b: Array) -> Array:
     if np.ndim(a) == 1:
         return np.expand_dims(a, 1) * g[..., None, :] if np.ndim(b) > 1 else a * g
     return (mT(a) @ g[..., None])[..., 0] if np.ndim(b) == 1 else mT(a) @ g
@@ -233,13 +234,13 @@ def d_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 rule(np.matmul, d_left, d_right)
 
 
-def contract(spec: str, *arrays: Any) -> Any:
+def contract(spec: str, *arrays: Array) -> Array:
     """np.einsum of a normal form, to which the composite np.einsum brings every other: an output is named, and each
     letter of an operand is there once and also in the output or in another operand."""
     return np.einsum(spec, *arrays, optimize=len(arrays) > 2)
 
 
-def one_operand(i: int, g: Any, y: Any, spec: str, *arrays: Any) -> Any:
+def one_operand(i: int, g: Array, y: Array, spec: str, *arrays: Array) -> Array:
     """Swap operand i with the output: for ij,jk->ik, ∂a is ik,jk->ij of g and b."""
     *inputs, out = spec.replace("->", ",").split(",")
     others = [k for k in range(len(arrays)) if k != i - 1]
@@ -254,13 +255,13 @@ rule(contract, each=one_operand)
 
 
 @op(lambda g, y, x: g * (x > 0))
-def relu(x: Any) -> Any:
+def relu(x: Array) -> Array:
     """max(x, 0), of any shape; derivative 0 at 0."""
     return np.maximum(x, 0)
 
 
 @op(lambda g, y, x: g * y * sigmoid(-x))  # type: ignore[has-type]  # 1 − σ(x) would be 0 from 37 on
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, below −88 (float32) or −709. For its logarithm:
     scipy.special.log_expit."""
     with np.errstate(over="ignore"):
@@ -268,7 +269,7 @@ def sigmoid(x: Any) -> Any:
 
 
 @op(lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Array, axis: int = -1) -> Array:
     """exp(x) / Σ exp(x) along an axis: positive, summing to one; logits of any size are safe.
 
     >>> softmax(np.array([1000.0, 1000.0]))
@@ -279,19 +280,19 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @op(lambda g, y, x, axis=-1: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True))
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Array, axis: int = -1) -> Array:
     """x − log Σ exp(x) along an axis: log-probabilities, in nats."""
     shifted = x - np.max(x, axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
-def d_logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
+def d_logsumexp(g: Array, y: Array, x: Array, axis: Any = -1, *, keepdims: bool = False) -> Array:
     y = np.where(y == -np.inf, 0, y)  # of nothing but −∞: no entry has a share
     return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
 
 
 @op(d_logsumexp)
-def logsumexp(x: Any, axis: Any = -1, *, keepdims: bool = False) -> Any:
+def logsumexp(x: Array, axis: Any = -1, *, keepdims: bool = False) -> Array:
     """log Σ exp(x) along an axis (None: all), shifted by the largest x so that nothing overflows."""
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)

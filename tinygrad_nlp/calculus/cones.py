@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core.types import Array
 from ..engine import Tensor, gradients, history
 from .rows import op
 
 
-def ratio(a: Any, b: Any) -> Any:
+def ratio(a: Array, b: Array) -> Array:
     """a / b, and 0 where b is 0: the convention at the tip of a cone."""
     return np.where(b == 0, 0, a) / np.where(b == 0, 1, b)
 
 
-def cone(g: Any, y: Any, x: Any, slope: Any, lay: Any = lambda a: a, beyond: Any = np.zeros_like) -> Any:
+def cone(g: Array, y: Array, x: Array, slope: Any, lay: Any = lambda a: a, beyond: Any = np.zeros_like) -> Array:
     """The gradient of a length y, g times its slope ∂y/∂x, which is 0 at y = 0. To second order g may vanish there too,
     as in norm(x)²: then g / y, the curvature, has the limit ∂g/∂y; y stands for every call of its kind on the same x.
     Where g stays, the curvature is 0 (|x|) or `beyond`."""
@@ -28,7 +29,7 @@ def cone(g: Any, y: Any, x: Any, slope: Any, lay: Any = lambda a: a, beyond: Any
 
 
 @op(lambda g, y, x: np.where(g == 0, 0, np.nan))
-def no_limit(x: Any) -> Any:
+def no_limit(x: Array) -> Array:
     """0, which cannot be differentiated."""
     return np.zeros_like(x)
 

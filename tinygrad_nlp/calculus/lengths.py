@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from ..core.types import Array
 from ..rules import spread
 from .axes import axes_of
 from .cones import cone, no_limit, ratio
 from .rows import composite, op
 
 
-def d_length(g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    def lay(a: Any) -> Any:
+def d_length(g: Array, y: Array, x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
+    def lay(a: Array) -> Array:
         return spread(a, x, axis, keepdims)
 
     return cone(g, y, x, ratio(x, lay(y)), lay, no_limit)
 
 
 @op(d_length)
-def length(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def length(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
     """Euclidean length along axes, √Σx²; its gradient at 0 is 0. Numbers whose squares overflow or underflow are
     scaled first."""
     with np.errstate(over="ignore", under="ignore"):
@@ -35,7 +36,7 @@ def length(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
         )
 
 
-def magnitude(x: Any, axis: Any) -> Any:
+def magnitude(x: Array, axis: Any) -> Array:
     """The power of two just below the largest |x| along axes, 1 where that is 0 or not finite: to divide by it rounds
     nothing."""
     top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
@@ -43,7 +44,7 @@ def magnitude(x: Any, axis: Any) -> Any:
     return np.where(usable, np.ldexp(np.ones_like(top), np.frexp(np.where(usable, top, 1))[1] - 1), 1).astype(top.dtype)
 
 
-def d_p_length(g: Any, y: Any, x: Any, p: float, axis: Any = None, *, keepdims: bool = False) -> Any:
+def d_p_length(g: Array, y: Array, x: Array, p: float, axis: Any = None, *, keepdims: bool = False) -> Array:
     """∂(Σ|x|ᵖ)^(1/p) = sign(x) (|x| / y)ᵖ⁻¹, and 0 where x or y is 0."""
     y = spread(y, x, axis, keepdims)
     away = (x != 0) & (y != 0)
@@ -52,7 +53,7 @@ def d_p_length(g: Any, y: Any, x: Any, p: float, axis: Any = None, *, keepdims: 
 
 
 @op(d_p_length, None)
-def p_length(x: Any, p: float, axis: Any = None, *, keepdims: bool = False) -> Any:
+def p_length(x: Array, p: float, axis: Any = None, *, keepdims: bool = False) -> Array:
     """(Σ|x|ᵖ)^(1/p) along axes."""
     scale = magnitude(x, axis)
     with np.errstate(divide="ignore"):  # |0|⁻¹ is ∞, and then the length is 0
@@ -61,7 +62,7 @@ def p_length(x: Any, p: float, axis: Any = None, *, keepdims: bool = False) -> A
 
 
 @composite(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     ndim = np.ndim(x)
     axes = tuple(range(ndim)) if axis is None else axes_of(axis, ndim)
     if ord is None and axis is None:
@@ -75,7 +76,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return matrix_length(x, "fro" if ord is None else ord, axes, keepdims)
 
 
-def vector_length(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+def vector_length(x: Array, ord: Any, axis: Any, keepdims: bool) -> Array:
     if isinstance(ord, str):
         raise ValueError(f"linalg.norm: ord={ord!r} is for matrices, and {np.shape(x)} along {axis} are vectors")
     if ord is None or ord == 2:
@@ -87,7 +88,7 @@ def vector_length(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     return p_length(x, ord, axis, keepdims=keepdims)
 
 
-def matrix_length(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+def matrix_length(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Array:
     if ord == "fro":
         return length(x, axes, keepdims=keepdims)
     if ord not in ("nuc", 1, -1, 2, -2, np.inf, -np.inf):
@@ -104,11 +105,11 @@ def matrix_length(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> An
 
 
 @composite(np.linalg.vector_norm)
-def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(x: Array, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
     axes = tuple(range(np.ndim(x))) if axis is None else axes_of(axis, np.ndim(x))
     return vector_length(x, ord, axes, keepdims)
 
 
 @composite(np.linalg.matrix_norm)
-def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: Array, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     return matrix_length(x, "fro" if ord is None else ord, (np.ndim(x) - 2, np.ndim(x) - 1), keepdims)

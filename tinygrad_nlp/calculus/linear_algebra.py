@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from ..core.types import Array
 from ..rules import mT
 from .kinds import values
 from .rows import composite, op, rule
@@ -22,23 +23,23 @@ from .rows import composite, op, rule
 det, inv, solve = np.linalg.det, np.linalg.inv, np.linalg.solve
 
 
-def d_solve_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+def d_solve_right(g: Array, y: Array, a: Array, b: Array) -> Array:
     """A⁻ᵀ g; a 1-D b is one column, also against a stack of matrices."""
     return solve(mT(a), g[..., None])[..., 0] if np.ndim(b) == 1 else solve(mT(a), g)
 
 
-def d_solve_matrix(g: Any, y: Any, a: Any, b: Any) -> Any:
+def d_solve_matrix(g: Array, y: Array, a: Array, b: Array) -> Array:
     x = d_solve_right(g, y, a, b)
     return -x[..., None] * y[..., None, :] if np.ndim(b) == 1 else -x @ mT(y)
 
 
-def minors(s: Any, *left_out: Any) -> Any:
+def minors(s: Array, *left_out: Any) -> Array:
     """The product of s along the last axis without some entries."""
     without = sum((np.eye(s.shape[-1])[i] for i in left_out), np.zeros(s.shape[-1]))
     return np.prod(np.where(without, 1, s[..., *[None] * np.ndim(left_out[0]), :]), -1)
 
 
-def d_cofactors(h: Any, c: Any, a: Any) -> Any:
+def d_cofactors(h: Array, c: Any, a: Array) -> Array:
     """Of a diagonal A = diag(s): ∂C_ii/∂A_jj = Π s without s_i and s_j, and ∂C_ij/∂A_ji is minus that."""
     u, s, vt = np.linalg.svd(a)
     i, j = np.indices((a.shape[-1],) * 2)
@@ -49,14 +50,14 @@ def d_cofactors(h: Any, c: Any, a: Any) -> Any:
 
 
 @op(d_cofactors)
-def cofactors(a: Any) -> Any:
+def cofactors(a: Array) -> Array:
     """C with ∂ det A = tr(Cᵀ ∂A): det(A) A⁻ᵀ where A can be inverted, by way of its singular values where it cannot."""
     u, s, vt = np.linalg.svd(a)
     each = minors(s, np.arange(a.shape[-1])) * (det(u) * det(vt))[..., None]
     return (u * each[..., None, :]) @ vt
 
 
-def d_cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
+def d_cholesky(g: Array, y: Array, a: Array, *, upper: bool = False) -> Array:
     """Murray 2016, "Differentiation of the Cholesky decomposition": S = L⁻ᵀ Φ(LᵀG) L⁻¹, where Φ takes the lower
     triangle and half the diagonal. NumPy reads only the lower triangle of A, so that is where the gradient is."""
     if upper:
@@ -67,7 +68,7 @@ def d_cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
 
 
 @op(lambda g, y, x: g[..., None, None] * mT(inv(x)))
-def logabsdet(x: Any) -> Any:
+def logabsdet(x: Array) -> Array:
     """log |det x| of a stack of matrices: the second half of np.linalg.slogdet."""
     return np.linalg.slogdet(x)[1]
 
@@ -79,7 +80,7 @@ rule(np.linalg.cholesky, d_cholesky)
 
 
 @composite(np.linalg.slogdet)
-def slogdet(a: Any) -> Any:
+def slogdet(a: Array) -> Array:
     sign, _ = result = np.linalg.slogdet(a.data)
     return type(result)(sign, logabsdet(a))
 
@@ -90,19 +91,19 @@ results: list[Any] = [type(f(np.eye(1))) for f in (np.linalg.eigh, np.linalg.qr,
 Eigh, QR, SVD = results
 
 
-def pack(*factors: Any, batch: int) -> Any:
+def pack(*factors: Any, batch: int) -> Array:
     """Factors (..., *shape) side by side in one array (..., size), for `batch` leading axes."""
     return np.concatenate([np.reshape(f, (*f.shape[:batch], math.prod(f.shape[batch:]))) for f in factors], -1)
 
 
-def unpack(y: Any, *shapes: tuple[int, ...]) -> list[Any]:
+def unpack(y: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """The factors of pack() again."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     parts = [y[..., end - math.prod(shape) : end] for end, shape in zip(ends, shapes, strict=True)]
     return [np.reshape(p, (*y.shape[:-1], *shape)) for p, shape in zip(parts, shapes, strict=True)]
 
 
-def over_gaps(numerator: Any, gap: Any, scale: Any, used: Any) -> Any:
+def over_gaps(numerator: Any, gap: Any, scale: Any, used: Any) -> Array:
     """numerator / gap. Where the gap is 0, vectors are a choice: refused if they are used, and else no matter."""
     closed = np.abs(values(gap)) <= 10 * np.finfo(scale.dtype).eps * np.max(values(scale), initial=0)
     if np.any(closed & used):
@@ -111,7 +112,7 @@ def over_gaps(numerator: Any, gap: Any, scale: Any, used: Any) -> Any:
     return np.where(closed, 0, numerator) / np.where(closed, 1, gap)
 
 
-def d_svd(g: Any, y: Any, a: Any) -> Any:
+def d_svd(g: Array, y: Array, a: Array) -> Array:
     """Townsend 2016, "Differentiating the singular value decomposition", with 1 / (s_j² − s_i²) taken apart into
     1 / (s_j − s_i) and 1 / (s_j + s_i)."""
     m, n = a.shape[-2:]
@@ -133,13 +134,13 @@ def d_svd(g: Any, y: Any, a: Any) -> Any:
 
 
 @op(d_svd)
-def svd_packed(a: Any) -> Any:
+def svd_packed(a: Array) -> Array:
     u, s, v = np.linalg.svd(a, full_matrices=False)
     return pack(u, s, v, batch=np.ndim(a) - 2)
 
 
 @composite(np.linalg.svd)
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True) -> Array:
     m, n = a.shape[-2:]
     k = min(m, n)
     if compute_uv and full_matrices and m != n:
@@ -150,11 +151,11 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 
 @composite(np.linalg.svdvals)
-def svdvals(x: Any) -> Any:
+def svdvals(x: Array) -> Array:
     return svd(x, compute_uv=False)
 
 
-def d_eigh(g: Any, y: Any, a: Any, uplo: str) -> Any:
+def d_eigh(g: Array, y: Array, a: Array, uplo: str) -> Array:
     """NumPy reads one triangle of A, so that is where the gradient is."""
     n = a.shape[-1]
     (gw, gv), (w, v) = (unpack(t, (n,), (n, n)) for t in (g, y))
@@ -167,23 +168,23 @@ def d_eigh(g: Any, y: Any, a: Any, uplo: str) -> Any:
 
 
 @op(d_eigh, None)
-def eigh_packed(a: Any, uplo: Any) -> Any:
+def eigh_packed(a: Array, uplo: Any) -> Array:
     w, v = np.linalg.eigh(a, uplo)
     return pack(w, v, batch=np.ndim(a) - 2)
 
 
 @composite(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> Any:
+def eigh(a: Array, UPLO: str = "L") -> Array:
     n = a.shape[-1]
     return Eigh(*unpack(eigh_packed(a, UPLO), (n,), (n, n)))
 
 
 @composite(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+def eigvalsh(a: Array, UPLO: str = "L") -> Array:
     return eigh(a, UPLO)[0]
 
 
-def d_qr(g: Any, y: Any, a: Any) -> Any:
+def d_qr(g: Array, y: Array, a: Array) -> Array:
     """Of tall A = QR: ∂A = (∂Q + Q sym(M)) R⁻ᵀ. M is R ∂Rᵀ − ∂Qᵀ Q, and sym copies its lower triangle to the upper."""
     m, n = a.shape[-2:]
     (gq, gr), (q, r) = (unpack(t, (m, n), (n, n)) for t in (g, y))
@@ -193,13 +194,13 @@ def d_qr(g: Any, y: Any, a: Any) -> Any:
 
 
 @op(d_qr)
-def qr_packed(a: Any) -> Any:
+def qr_packed(a: Array) -> Array:
     q, r = np.linalg.qr(a)
     return pack(q, r, batch=np.ndim(a) - 2)
 
 
 @composite(np.linalg.qr)
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: Array, mode: str = "reduced") -> Array:
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TypeError(f"qr of a Tensor {a.shape} has no mode {mode!r}: 'reduced' and 'r' are differentiable")
@@ -213,7 +214,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 # --- What is made of them ---------------------------------------------------------------------------------------------
 
 
-def d_pinv(g: Any, y: Any, a: Any) -> Any:
+def d_pinv(g: Array, y: Array, a: Array) -> Array:
     """Golub and Pereyra 1973, for a rank that stays."""
     gt, yt = mT(g), mT(y)
     outside_left, outside_right = gt - a @ (y @ gt), gt - gt @ y @ a
@@ -224,7 +225,7 @@ rule(np.linalg.pinv, lambda g, y, a, rcond=None, hermitian=False, *, rtol=None: 
 
 
 @composite(np.linalg.lstsq)
-def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+def lstsq(a: Array, b: Array, rcond: Any = None) -> Array:
     """The least-squares solution by the pseudo-inverse, the squared residuals, and the rank and singular values of a,
     which are arrays."""
     m, n = np.shape(a)
@@ -236,7 +237,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 @composite(np.linalg.matrix_power)
-def matrix_power(a: Any, n: int) -> Any:
+def matrix_power(a: Array, n: int) -> Array:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"matrix_power: {a.shape} is no stack of square matrices")
     a, n = (inv(a), -n) if n < 0 else (a, n)
@@ -249,7 +250,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 
 @composite(np.linalg.multi_dot)
-def multi_dot(arrays: Any) -> Any:
+def multi_dot(arrays: Array) -> Array:
     """A product of several matrices, the first and the last may be vectors, in the order that multiplies least."""
     arrays = list(arrays)
     if len(arrays) < 2:
@@ -264,14 +265,14 @@ def multi_dot(arrays: Any) -> Any:
         costs = [(best(i, k)[0] + best(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
         return min(costs, default=(0, i))
 
-    def product(i: int, j: int) -> Any:
+    def product(i: int, j: int) -> Array:
         return arrays[i] if i == j else product(i, best(i, j)[1]) @ product(best(i, j)[1] + 1, j)
 
     return product(0, len(arrays) - 1)
 
 
 @composite(np.linalg.cond)
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: Array, p: Array = None) -> Array:
     if p in (None, 2, -2):
         s = np.linalg.svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
@@ -279,7 +280,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 @composite(np.linalg.tensorinv)
-def tensorinv(a: Any, ind: int = 2) -> Any:
+def tensorinv(a: Array, ind: int = 2) -> Array:
     rows, columns = a.shape[:ind], a.shape[ind:]
     if ind <= 0:
         raise ValueError(f"tensorinv: ind is {ind}: name how many leading axes are the rows, 1 or more")
@@ -287,7 +288,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 
 @composite(np.linalg.tensorsolve)
-def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+def tensorsolve(a: Array, b: Array, axes: Any = None) -> Array:
     axes = () if axes is None else axes
     a = np.moveaxis(a, axes, range(np.ndim(a) - len(axes), np.ndim(a)))
     shape = a.shape[np.ndim(b) :]
@@ -297,7 +298,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 # --- SciPy's, which Tensors do not reach: ours, under the same names -------------------------------------------------
 
 
-def d_expm(g: Any, y: Any, a: Any) -> Any:
+def d_expm(g: Array, y: Array, a: Array) -> Array:
     """exp of [Aᵀ G; 0 Aᵀ] has the derivative in its corner (Mathias 1996)."""
     n = a.shape[-1]
     at = mT(a)
@@ -307,20 +308,20 @@ def d_expm(g: Any, y: Any, a: Any) -> Any:
 
 
 @op(d_expm)
-def expm(a: Any) -> Any:
+def expm(a: Array) -> Array:
     """exp(A) of square matrices (..., n, n), of arrays or Tensors: scipy.linalg.expm."""
     return scipy.linalg.expm(a)
 
 
 def d_triangular_right(
-    g: Any, y: Any, a: Any, b: Any, trans: int = 0, lower: bool = False, unit_diagonal: bool = False
-) -> Any:
+    g: Array, y: Array, a: Array, b: Array, trans: int = 0, lower: bool = False, unit_diagonal: bool = False
+) -> Array:
     return solve_triangular(a, g, 1 - trans, lower, unit_diagonal)
 
 
 def d_triangular_matrix(
-    g: Any, y: Any, a: Any, b: Any, trans: int = 0, lower: bool = False, unit_diagonal: bool = False
-) -> Any:
+    g: Array, y: Array, a: Array, b: Array, trans: int = 0, lower: bool = False, unit_diagonal: bool = False
+) -> Array:
     """Only one triangle of A is read, so that is where the gradient is."""
     x = d_triangular_right(g, y, a, b, trans, lower, unit_diagonal)
     x, y = (x[..., None], y[..., None]) if np.ndim(b) == 1 else (x, y)
@@ -329,7 +330,7 @@ def d_triangular_matrix(
 
 
 @op(d_triangular_matrix, d_triangular_right)
-def solve_triangular(a: Any, b: Any, trans: int = 0, lower: bool = False, unit_diagonal: bool = False) -> Any:
+def solve_triangular(a: Array, b: Array, trans: int = 0, lower: bool = False, unit_diagonal: bool = False) -> Array:
     """x of A x = b, or of Aᵀ x = b with trans=1, for a triangular A (n, n) and b (n,) or (n, k), of arrays or Tensors:
     scipy.linalg.solve_triangular."""
     return scipy.linalg.solve_triangular(a, b, trans, lower, unit_diagonal)

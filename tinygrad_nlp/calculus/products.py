@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.scipys import sparse_product
+from ..core.types import Array
 from ..engine import call
 from ..rules import contract
 from .axes import axes_of, axis_of, count
@@ -20,36 +21,36 @@ from .shapes import array
 
 
 @composite(np.matrix_transpose)
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
 @composite(np.vdot)
-def vdot(a: Any, b: Any) -> Any:
+def vdot(a: Array, b: Array) -> Array:
     if np.size(a) != np.size(b):
         raise ValueError(f"vdot: {np.shape(a)} and {np.shape(b)} differ in size: give as many numbers on both sides")
     return np.sum(np.ravel(a) * np.ravel(b))
 
 
 @composite(np.dot)
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Array, b: Array) -> Array:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
     return np.matmul(a, b) if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
 
 
 @composite(np.inner)
-def inner(a: Any, b: Any) -> Any:
+def inner(a: Array, b: Array) -> Array:
     return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, (-1, -1))
 
 
 @composite(np.outer)
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Array, b: Array) -> Array:
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
 
 @composite(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     if isinstance(axes, (int, np.integer)):
         axes = range(np.ndim(a) - axes, np.ndim(a)), range(axes)
     ours = list(axes_of(tuple(np.atleast_1d(axes[0]).tolist()), np.ndim(a)))
@@ -63,7 +64,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 @composite(np.kron)
-def kron(a: Any, b: Any) -> Any:
+def kron(a: Array, b: Array) -> Array:
     d = max(np.ndim(a), np.ndim(b))
     m, n = ((1,) * (d - np.ndim(x)) + np.shape(x) for x in (a, b))
     product = np.reshape(a, [k for i in m for k in (i, 1)]) * np.reshape(b, [k for j in n for k in (1, j)])
@@ -74,12 +75,12 @@ rule(sparse_product, lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g)
 
 
 @composite(np.vecdot)
-def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Array:
     return np.sum(x1 * x2, axis_of(axis, max(np.ndim(x1), np.ndim(x2))) - max(np.ndim(x1), np.ndim(x2)))
 
 
 @composite(np.cross)
-def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+def cross(a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
     a, b = np.moveaxis(array(a), axisa, 0), np.moveaxis(array(b), axisb, 0)
     if a.shape[0] not in (2, 3) or b.shape[0] not in (2, 3):
@@ -95,36 +96,36 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 
 @composite(np.linalg.outer)
-def linalg_outer(x1: Any, x2: Any) -> Any:
+def linalg_outer(x1: Any, x2: Any) -> Array:
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ValueError(f"linalg.outer: {np.shape(x1)} and {np.shape(x2)} must be vectors: use np.outer")
     return np.outer(x1, x2)
 
 
 @composite(np.linalg.cross)
-def linalg_cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+def linalg_cross(x1: Any, x2: Any, *, axis: int = -1) -> Array:
     if {np.shape(x1)[axis], np.shape(x2)[axis]} != {3}:
         raise ValueError(f"linalg.cross: {np.shape(x1)} and {np.shape(x2)} must hold vectors of 3 numbers")
     return np.cross(x1, x2, axis=axis)
 
 
 @composite(np.linalg.matmul)
-def linalg_matmul(x1: Any, x2: Any) -> Any:
+def linalg_matmul(x1: Any, x2: Any) -> Array:
     return np.matmul(x1, x2)
 
 
 @composite(np.linalg.vecdot)
-def linalg_vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+def linalg_vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Array:
     return vecdot(x1, x2, axis=axis)
 
 
 @composite(np.linalg.tensordot)
-def linalg_tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Any:
+def linalg_tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Array:
     return np.tensordot(x1, x2, axes)
 
 
 @composite(np.linalg.matrix_transpose)
-def linalg_matrix_transpose(x: Any) -> Any:
+def linalg_matrix_transpose(x: Array) -> Array:
     return np.matrix_transpose(x)
 
 
@@ -132,7 +133,7 @@ def linalg_matrix_transpose(x: Any) -> Any:
 
 
 @composite(np.einsum)
-def einsum(*operands: Any, optimize: Any = False) -> Any:
+def einsum(*operands: Any, optimize: Any = False) -> Array:
     """Bring the specification to the normal form of contract(): name the output, spell out the ellipsis, take
     diagonals of repeated letters, sum letters that stand alone, and drop axes of size 1 that broadcast."""
     subscripts, operands = operands[0], operands[1:]

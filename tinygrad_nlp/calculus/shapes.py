@@ -7,24 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from ..core.types import Array
 from ..engine import Tensor, call
 from ..rules import join, scatter, zero_pad
 from .axes import axis_of
 from .rows import composite
 
 
-def array(a: Any) -> Any:
+def array(a: Array) -> Array:
     """A Tensor as it is, a list of Tensors as one, anything else as an array."""
     if isinstance(a, (list, tuple)) and holds_tensor(a):
         return np.stack([array(x) for x in a])
     return a if type(a) is Tensor else np.asarray(a)
 
 
-def holds_tensor(a: Any) -> bool:
+def holds_tensor(a: Array) -> bool:
     return any(type(x) is Tensor or (isinstance(x, (list, tuple)) and holds_tensor(x)) for x in a)
 
 
-def moved(fn: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
+def moved(fn: Any, a: Array, *args: Any, **kwargs: Any) -> Array:
     """What fn, which only moves entries about, makes of a: their numbers, moved, are an index."""
     return np.ravel(a)[fn(np.arange(np.size(a)).reshape(np.shape(a)), *args, **kwargs)]
 
@@ -33,14 +34,14 @@ def moved(fn: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @composite(np.full_like)
-def full_like(a: Any, fill_value: Any) -> Any:
+def full_like(a: Array, fill_value: Any) -> Array:
     return np.broadcast_to(fill_value, np.shape(a)).astype(a.dtype)
 
 
 @composite(np.linspace)
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
-) -> Any:
+) -> Array:
     weights = np.linspace(0, 1, num, endpoint)
     start, stop = np.broadcast_arrays(array(start), array(stop))
     t = np.reshape(weights, (num,) + (1,) * np.ndim(start)).astype(np.result_type(start, stop, 1.0))
@@ -49,7 +50,7 @@ def linspace(
 
 
 @composite(np.select)
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
     if len(condlist) != len(choicelist) or not len(condlist):
         raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices: give one for each")
     for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
@@ -58,13 +59,13 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 @composite(np.broadcast_arrays)
-def broadcast_arrays(*args: Any) -> Any:
+def broadcast_arrays(*args: Any) -> Array:
     shape = np.broadcast_shapes(*map(np.shape, args))
     return tuple(np.broadcast_to(array(a), shape) for a in args)
 
 
 @composite(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Array:
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is {indexing!r}: 'xy' or 'ij'")
     n, order = len(xi), list(range(len(xi)))
@@ -78,7 +79,7 @@ PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
 @composite(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
     """Constants are added; every other mode (edge, reflect, symmetric, wrap) repeats entries, and so is an indexing."""
     if array.ndim == 0 and mode in PAD_MODES:
         return np.copy(array)
@@ -96,7 +97,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
 
 
 @composite(np.concatenate)
-def concatenate(arrays: Any, axis: int | None = 0) -> Any:
+def concatenate(arrays: Array, axis: int | None = 0) -> Array:
     found = [array(a) for a in arrays]
     if axis is None:
         found, axis = [np.ravel(a) for a in found], 0
@@ -104,70 +105,70 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Any:
 
 
 @composite(np.stack)
-def stack(arrays: Any, axis: int = 0) -> Any:
+def stack(arrays: Array, axis: int = 0) -> Array:
     return np.concatenate([np.expand_dims(array(a), axis) for a in arrays], axis)
 
 
 @composite(np.append)
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+def append(arr: Any, values: Any, axis: int | None = None) -> Array:
     return np.concatenate([array(arr), array(values)], axis)
 
 
-def of_each(arys: Any, reshaped: Any) -> Any:
+def of_each(arys: Any, reshaped: Any) -> Array:
     found = tuple(reshaped(array(a)) for a in arys)
     return found[0] if len(found) == 1 else found
 
 
 @composite(np.atleast_1d)
-def atleast_1d(*arys: Any) -> Any:
+def atleast_1d(*arys: Any) -> Array:
     return of_each(arys, lambda a: np.reshape(a, (1,)) if a.ndim == 0 else a)
 
 
 @composite(np.atleast_2d)
-def atleast_2d(*arys: Any) -> Any:
+def atleast_2d(*arys: Any) -> Array:
     return of_each(arys, lambda a: np.reshape(a, (1, a.size)) if a.ndim < 2 else a)
 
 
 @composite(np.atleast_3d)
-def atleast_3d(*arys: Any) -> Any:
+def atleast_3d(*arys: Any) -> Array:
     return of_each(arys, lambda a: np.reshape(a, (1, a.size, 1)) if a.ndim < 2 else a[..., None] if a.ndim == 2 else a)
 
 
 @composite(np.vstack)
-def vstack(tup: Any) -> Any:
+def vstack(tup: Any) -> Array:
     return np.concatenate([np.atleast_2d(a) for a in tup])
 
 
 @composite(np.hstack)
-def hstack(tup: Any) -> Any:
+def hstack(tup: Any) -> Array:
     arrays = [np.atleast_1d(a) for a in tup]
     return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
 
 
 @composite(np.dstack)
-def dstack(tup: Any) -> Any:
+def dstack(tup: Any) -> Array:
     return np.concatenate([np.atleast_3d(a) for a in tup], 2)
 
 
 @composite(np.column_stack)
-def column_stack(tup: Any) -> Any:
+def column_stack(tup: Any) -> Array:
     return np.concatenate([np.reshape(a, (a.size, 1)) if a.ndim < 2 else a for a in map(array, tup)], 1)
 
 
 @composite(np.block)
-def block(arrays: Any) -> Any:
+def block(arrays: Array) -> Array:
     """Lists are joined along the last axis, lists of them along the one before, and so on."""
 
-    def depth(a: Any) -> int:
+    def depth(a: Array) -> int:
         return 1 + max(map(depth, a)) if isinstance(a, list) else 0
 
-    def joined(a: Any, level: int) -> Any:
+    def joined(a: Array, level: int) -> Array:
         if not isinstance(a, list):
             a = array(a)
             return np.reshape(a, (1,) * (ndim - a.ndim) + a.shape)
         return np.concatenate([joined(x, level - 1) for x in a], -level)
 
-    def widest(a: Any) -> int:
+    def widest(a: Array) -> int:
         return max(map(widest, a)) if isinstance(a, list) else np.ndim(a)
 
     ndim = max(depth(arrays), widest(arrays))
@@ -175,7 +176,7 @@ def block(arrays: Any) -> Any:
 
 
 @composite(np.insert)
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
     """Both arrays side by side, and an index that NumPy makes by inserting the numbers of the second's entries."""
     arr, values = array(arr), array(values)
     both = np.concatenate([np.ravel(arr), np.ravel(values)])
@@ -187,39 +188,39 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 
 @composite(np.array_split)
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
     x = np.moveaxis(ary, axis_of(axis, ary.ndim), 0)
     parts = np.array_split(np.arange(len(x)), indices_or_sections)
     return [np.moveaxis(x[part[0] : part[-1] + 1] if len(part) else x[:0], 0, axis) for part in parts]
 
 
 @composite(np.split)
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
     np.split(np.empty(ary.shape[axis]), indices_or_sections)  # refuses sections of unequal size
     return np.array_split(ary, indices_or_sections, axis)
 
 
 @composite(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+def hsplit(ary: Any, indices_or_sections: Any) -> Array:
     return np.split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
 
 
 @composite(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+def vsplit(ary: Any, indices_or_sections: Any) -> Array:
     if ary.ndim < 2:
         raise ValueError(f"vsplit: {ary.shape} has no rows to split: use np.split")
     return np.split(ary, indices_or_sections, 0)
 
 
 @composite(np.dsplit)
-def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+def dsplit(ary: Any, indices_or_sections: Any) -> Array:
     if ary.ndim < 3:
         raise ValueError(f"dsplit: {ary.shape} has no third axis to split: use np.split")
     return np.split(ary, indices_or_sections, 2)
 
 
 @composite(np.delete)
-def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Array:
     return moved(np.delete, arr, obj, axis)
 
 
@@ -227,32 +228,32 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 
 
 @composite(np.rot90)
-def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+def rot90(m: Array, k: int = 1, axes: Any = (0, 1)) -> Array:
     return moved(np.rot90, m, k, axes)
 
 
 @composite(np.rollaxis)
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
     return moved(np.rollaxis, a, axis, start)
 
 
 @composite(np.resize)
-def resize(a: Any, new_shape: Any) -> Any:
+def resize(a: Array, new_shape: Any) -> Array:
     return np.zeros(new_shape) + np.sum(a) if np.size(a) == 0 else moved(np.resize, a, new_shape)
 
 
 @composite(np.flipud)
-def flipud(m: Any) -> Any:
+def flipud(m: Array) -> Array:
     return np.flip(m, 0)
 
 
 @composite(np.fliplr)
-def fliplr(m: Any) -> Any:
+def fliplr(m: Array) -> Array:
     return np.flip(m, 1)
 
 
 @composite(np.tile)
-def tile(A: Any, reps: Any) -> Any:
+def tile(A: Array, reps: Any) -> Array:
     reps = tuple(np.atleast_1d(reps))
     d = max(len(reps), np.ndim(A))
     shape, reps = (1,) * (d - np.ndim(A)) + np.shape(A), (1,) * (d - len(reps)) + reps
@@ -262,7 +263,7 @@ def tile(A: Any, reps: Any) -> Any:
 
 
 @composite(np.repeat)
-def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
     a = np.ravel(a) if axis is None or a.ndim == 0 else a
     axis = axis_of(0 if axis is None else axis, a.ndim)
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
@@ -272,7 +273,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @composite(np.take)
-def take(a: Any, indices: Any, axis: int | None = None, *, mode: Any = "raise") -> Any:
+def take(a: Array, indices: Any, axis: int | None = None, *, mode: Any = "raise") -> Array:
     a = np.ravel(a) if axis is None or a.ndim == 0 else a
     axis = axis_of(0 if axis is None else axis, a.ndim)
     places = np.take(np.arange(a.shape[axis]), indices, mode=mode)
@@ -280,7 +281,7 @@ def take(a: Any, indices: Any, axis: int | None = None, *, mode: Any = "raise") 
 
 
 @composite(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Array:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = axis_of(axis, arr.ndim)
@@ -295,29 +296,29 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 @composite(np.sort)
-def sort(a: Any, axis: int | None = -1, *, kind: Any = None, stable: Any = None) -> Any:
+def sort(a: Array, axis: int | None = -1, *, kind: Any = None, stable: Any = None) -> Array:
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
     return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
 
 
 @composite(np.partition)
-def partition(a: Any, kth: Any, axis: int | None = -1, *, kind: Any = "introselect") -> Any:
+def partition(a: Array, kth: Any, axis: int | None = -1, *, kind: Any = "introselect") -> Array:
     a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
     return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
 
 
 @composite(np.diagonal)
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     return moved(np.diagonal, a, offset, axis1, axis2)
 
 
 @composite(np.linalg.diagonal)
-def linalg_diagonal(x: Any, *, offset: int = 0) -> Any:
+def linalg_diagonal(x: Array, *, offset: int = 0) -> Array:
     return np.diagonal(x, offset, -2, -1)
 
 
 @composite(np.diag)
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: Array, k: int = 0) -> Array:
     if v.ndim not in (1, 2):
         raise ValueError(f"diag: {v.shape} is no vector and no matrix: use np.diagonal")
     if v.ndim == 2:
@@ -327,17 +328,17 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 @composite(np.diagflat)
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(v: Array, k: int = 0) -> Array:
     return np.diag(np.ravel(v), k)
 
 
 @composite(np.trace)
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     return np.sum(np.diagonal(a, offset, axis1, axis2), -1)
 
 
 @composite(np.linalg.trace)
-def linalg_trace(x: Any, *, offset: int = 0) -> Any:
+def linalg_trace(x: Array, *, offset: int = 0) -> Array:
     return np.trace(x, offset, -2, -1)
 
 
@@ -345,22 +346,22 @@ def linalg_trace(x: Any, *, offset: int = 0) -> Any:
 
 
 @composite(np.real)
-def real(val: Any) -> Any:
+def real(val: Any) -> Array:
     return np.positive(val)
 
 
 @composite(np.real_if_close)
-def real_if_close(a: Any, tol: float = 100) -> Any:
+def real_if_close(a: Array, tol: float = 100) -> Array:
     return np.positive(a)
 
 
 @composite(np.modf)
-def modf(x: Any) -> Any:
+def modf(x: Array) -> Array:
     return x - np.trunc(x), np.trunc(x)
 
 
 @composite(np.frexp)
-def frexp(x: Any) -> Any:
+def frexp(x: Array) -> Array:
     exponent = np.frexp(x.data)[1]
     return np.ldexp(x, -exponent), exponent
 
@@ -368,5 +369,5 @@ def frexp(x: Any) -> Any:
 if hasattr(np, "unstack"):  # NumPy 2.1
 
     @composite(np.unstack)
-    def unstack(x: Any, *, axis: int = 0) -> Any:
+    def unstack(x: Array, *, axis: int = 0) -> Array:
         return tuple(np.moveaxis(x, axis, 0))

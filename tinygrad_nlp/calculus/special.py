@@ -7,11 +7,11 @@ A parameter without a derivative in closed form (the order of a Bessel function,
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import scipy.special as special
 
+from ..core.types import Array
 from ..engine import TABLE
 from ..rules import LN2, off_zero, weight
 from .rows import composite, op, rule
@@ -19,12 +19,12 @@ from .rows import composite, op, rule
 # --- Gamma ------------------------------------------------------------------------------------------------------------
 
 
-def d_polygamma(g: Any, y: Any, n: int, x: Any) -> Any:
+def d_polygamma(g: Array, y: Array, n: int, x: Array) -> Array:
     return g * polygamma(n + 1, x)
 
 
 @op(None, d_polygamma)
-def polygamma(n: int, x: Any) -> Any:
+def polygamma(n: int, x: Array) -> Array:
     """The nth derivative of digamma, of arrays or Tensors: scipy.special.polygamma."""
     return special.polygamma(n, x)
 
@@ -35,11 +35,11 @@ rule(special.gamma, lambda g, y, x: g * y * special.digamma(x))
 rule(special.rgamma, lambda g, y, x: -g * y * special.digamma(x))
 
 
-def d_beta(a: Any, b: Any) -> Any:
+def d_beta(a: Array, b: Array) -> Array:
     return special.digamma(a) - special.digamma(a + b)
 
 
-def d_gammainc(a: Any, x: Any) -> Any:
+def d_gammainc(a: Array, x: Array) -> Array:
     """xᵃ⁻¹ e⁻ˣ / Γ(a)"""
     return np.exp(special.xlogy(a - 1, x) - x - special.gammaln(a))
 
@@ -61,7 +61,7 @@ rule(special.ndtri, lambda g, y, x: g * math.sqrt(2 * math.pi) * np.exp(y * y / 
 # --- Entropies: x log x is 0 at 0 -------------------------------------------------------------------------------------
 
 
-def off_minus_one(a: Any, b: Any) -> Any:
+def off_minus_one(a: Array, b: Array) -> Array:
     """b, and 0 where a and 1 + b are 0."""
     return np.where((a == 0) & (b == -1), 0, b)
 
@@ -101,18 +101,18 @@ rule(special.i1e, lambda g, y, x: g * ((special.i0e(x) + special.ive(2, x)) / 2 
 
 
 @composite(np.i0)
-def i0(x: Any) -> Any:
+def i0(x: Array) -> Array:
     return special.i0(x)
 
 
-def d_spherical_jn(g: Any, y: Any, n: int, x: Any) -> Any:
+def d_spherical_jn(g: Array, y: Array, n: int, x: Array) -> Array:
     if n == 0:
         return -g * spherical_jn(1, x)
     return g * (n * spherical_jn(n - 1, x) - (n + 1) * spherical_jn(n + 1, x)) / (2 * n + 1)
 
 
 @op(None, d_spherical_jn)
-def spherical_jn(n: int, x: Any) -> Any:
+def spherical_jn(n: int, x: Array) -> Array:
     """The spherical Bessel function of order n, of arrays or Tensors: scipy.special.spherical_jn."""
     return special.spherical_jn(n, x)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.types import Array
 from .axes import axes_of, axis_of, count
 from .rows import composite, op
 from .shapes import array
@@ -14,7 +15,7 @@ from .shapes import array
 # --- Quantiles --------------------------------------------------------------------------------------------------------
 
 
-def quantiles(fn: Any, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, passing: bool) -> Any:
+def quantiles(fn: Any, a: Array, q: Array, axis: Any, method: Any, keepdims: bool, passing: bool) -> Array:
     """Sort; what fn (np.quantile or np.percentile) makes of the places 0 … n−1 is a place, perhaps between two.
     passing: over NaN, as if it were not there."""
     a, several = array(a), np.shape(q)
@@ -42,34 +43,34 @@ def quantiles(fn: Any, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, p
 
 
 @composite(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+def quantile(a: Array, q: Array, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Array:
     return quantiles(np.quantile, a, q, axis, method, keepdims, False)
 
 
 @composite(np.nanquantile)
-def nanquantile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+def nanquantile(a: Array, q: Array, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Array:
     return quantiles(np.quantile, a, q, axis, method, keepdims, True)
 
 
 @composite(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+def percentile(a: Array, q: Array, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Array:
     return quantiles(np.percentile, a, q, axis, method, keepdims, False)
 
 
 @composite(np.nanpercentile)
-def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Any:
+def nanpercentile(a: Array, q: Array, axis: Any = None, *, method: Any = "linear", keepdims: bool = False) -> Array:
     return quantiles(np.percentile, a, q, axis, method, keepdims, True)
 
 
 @composite(np.median)
-def median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def median(a: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
     if np.size(a) == 0:
         return np.mean(a, axis, keepdims=keepdims)
     return quantiles(np.quantile, a, 0.5, axis, "linear", keepdims, False)
 
 
 @composite(np.nanmedian)
-def nanmedian(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def nanmedian(a: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
     return quantiles(np.quantile, a, 0.5, axis, "linear", keepdims, True)
 
 
@@ -78,15 +79,15 @@ def nanmedian(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 @composite(np.cov)
 def cov(
-    m: Any,
-    y: Any = None,
+    m: Array,
+    y: Array = None,
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
     *,
     fweights: Any = None,
     aweights: Any = None,
-) -> Any:
+) -> Array:
     x = variables(m, rowvar)
     if x.shape[0] == 0:
         return np.zeros((0, 0))
@@ -101,7 +102,7 @@ def cov(
     return np.squeeze((x * weights) @ x.T / max(total - lost, 0))
 
 
-def variables(m: Any, rowvar: bool) -> Any:
+def variables(m: Array, rowvar: bool) -> Array:
     m = array(m)
     if m.ndim > 2:
         raise ValueError(f"cov: {m.shape} has more than two axes: rows are variables, columns observations")
@@ -109,7 +110,7 @@ def variables(m: Any, rowvar: bool) -> Any:
 
 
 @composite(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+def corrcoef(x: Array, y: Array = None, rowvar: bool = True) -> Array:
     c = np.cov(x, y, rowvar)
     if c.ndim == 0:
         return c / c
@@ -121,7 +122,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
 
 
 @composite(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
     if n < 0:
         raise ValueError(f"diff: n is {n}: take differences 0 times or more")
     a = array(a)
@@ -139,14 +140,14 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 @composite(np.ediff1d)
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     x = np.ravel(array(ary))
     parts = [to_begin, x[1:] - x[:-1], to_end]
     return np.concatenate([np.ravel(array(p)) for p in parts if p is not None]).astype(x.dtype)
 
 
 @composite(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Array:
     """Differences of second order inside, of first or second order at the edges."""
     axes = tuple(range(f.ndim)) if axis is None else axes_of(axis, f.ndim)
     spacings = list(varargs) if len(varargs) != 1 else list(varargs) * len(axes)
@@ -159,7 +160,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     return found[0] if len(found) == 1 else tuple(found)
 
 
-def along(f: Any, h: Any, edge_order: int, axis: int) -> Any:
+def along(f: Any, h: Array, edge_order: int, axis: int) -> Array:
     n = f.shape[0]
     if n < edge_order + 1:
         raise ValueError(f"gradient: an axis of {n} is too short for edge_order {edge_order}")
@@ -178,7 +179,7 @@ def along(f: Any, h: Any, edge_order: int, axis: int) -> Any:
 
 
 @composite(np.trapezoid)
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: Array, x: Array = None, dx: Any = 1.0, axis: int = -1) -> Array:
     y = array(y)
     axis = axis_of(axis, y.ndim)
     if x is not None:
@@ -191,7 +192,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 @composite(np.interp)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+def interp(x: Array, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Array:
     x, xp, fp = array(x), array(xp), array(fp)
     if xp.ndim != 1 or xp.shape != fp.shape or not len(xp):
         raise ValueError(f"interp: xp {xp.shape} and fp {fp.shape} must be vectors of one length, 1 or more")
@@ -208,23 +209,23 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
 
 
 @op(lambda g, y, a, v: slid(g, v), lambda g, y, a, v: slid(g, a))
-def convolution(a: Any, v: Any) -> Any:
+def convolution(a: Array, v: Array) -> Array:
     """Σ_k a_k v_(n−k) for every n, of two vectors."""
     return np.convolve(a, v)
 
 
-def slid(a: Any, v: Any) -> Any:
+def slid(a: Array, v: Array) -> Array:
     return sliding(a, v)
 
 
 @op(lambda g, y, a, v: convolution(g, v), lambda g, y, a, v: slid(a, g))
-def sliding(a: Any, v: Any) -> Any:
+def sliding(a: Array, v: Array) -> Array:
     """Σ_k a_(n+k) v_k for every n at which v lies within a."""
     return np.correlate(a, v, "valid")
 
 
 @composite(np.convolve)
-def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
+def convolve(a: Array, v: Array, mode: Any = "full") -> Array:
     a, v = (np.atleast_1d(x) for x in (a, v))
     if a.ndim > 1 or v.ndim > 1 or not a.size or not v.size:
         raise ValueError(f"convolve: {a.shape} and {v.shape}: give two vectors that are not empty")
@@ -241,7 +242,7 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 
 
 @composite(np.correlate)
-def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+def correlate(a: Array, v: Array, mode: Any = "valid") -> Array:
     a, v = (np.atleast_1d(x) for x in (a, v))
     if np.size(a) < np.size(v):
         return np.flip(np.convolve(v, np.flip(a), mode))
@@ -249,7 +250,7 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 
 
 @composite(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
     if x.ndim != 1:
         raise ValueError(f"vander: {x.shape} is no vector")
     n = len(x) if N is None else N
@@ -258,7 +259,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 @composite(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
+def polyval(p: Array, x: Array) -> Array:
     p, y = array(p), np.zeros_like(x) * 1.0
     for c in p:
         y = y * x + c
