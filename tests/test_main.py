@@ -1,5 +1,6 @@
-"""python -m tinygrad_nlp generate: the text, and one clear line with exit code 2 for bad input."""
+"""python -m tinygrad_nlp: what there is, the text that a model tells, one clear line and exit code 2 for bad input."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tinygrad_nlp
+from tinygrad_nlp import course
 from tinygrad_nlp.__main__ import main
 from tinygrad_nlp.engine import writable
 from tinygrad_nlp.files import read_tree, write_npz, write_tree
@@ -24,10 +27,10 @@ def model(tmp_path_factory):
     return path
 
 
-def told(capsys, *args):
+def told(capsys, *args, command="generate"):
     """The exit code, what was written, and what was complained of."""
     try:
-        code = main(["generate", *map(str, args)])
+        code = main([command, *map(str, args)])
     except SystemExit as error:  # of argparse
         code = error.code
     return (code, *capsys.readouterr())
@@ -153,3 +156,82 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_exit_code_2(model):
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "the disk is full" in done.stderr
+
+
+# --- What there is ----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_command_it_lists_them(capsys):
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    commands = ("lessons", "koans", "table", "copy-examples", "fetch", "generate")
+    assert all(f"\n    {command}" in listed for command in commands)
+    code, text, _ = told(capsys, command="--version")
+    assert (code, text) == (0, f"tinygrad_nlp {tinygrad_nlp.__version__}\n")
+
+
+def test_lessons_are_listed_shown_and_run(capfd):
+    code, text, _ = told(capfd, command="lessons")
+    assert code == 0 and [line[:2] for line in text.splitlines()] == [f"{i:2}" for i in range(len(course.lessons()))]
+    code, text, _ = told(capfd, 3, command="lessons")
+    assert code == 0 and text.startswith("## 3. ") and "**Before you run it:**" in text and "$ python" not in text
+    capfd.readouterr()
+    code = main(["lessons", "1", "--run"])
+    assert code == 0 and "made by multiply" in capfd.readouterr().out
+    code, text, complaint = told(capfd, 99, command="lessons")
+    assert (code, text) == (2, "") and "there is no lesson 99: use a number from 0 to" in complaint
+
+
+def test_the_table_and_a_word_of_it(capsys):
+    assert told(capsys, command="table")[1].count("\n") > 200
+    code, text, _ = told(capsys, "tanh", command="table")
+    assert code == 0 and "tanh                rule" in text and all("tanh" in line for line in text.splitlines())
+    assert told(capsys, "nothing of the kind", command="table")[0] == 2
+
+
+def test_koans_are_reached(capsys):
+    code, text, _ = told(capsys, "--help", command="koans")
+    assert code == 0 and "--variant" in text
+
+
+def test_examples_are_copied_once_with_notebooks(capsys, tmp_path):
+    pytest.importorskip("jupytext")
+    code, _, complaint = told(capsys, tmp_path / "mine", "--notebooks", command="copy-examples")
+    assert (code, complaint) == (0, "") and (tmp_path / "mine" / "bigram.py").exists()
+    books = sorted((tmp_path / "mine" / "lessons").glob("*.ipynb"))
+    assert [book.stem for book in books] == [path.stem for path in course.lessons()]
+    assert all(json.loads(book.read_text("utf-8"))["cells"] for book in books)
+    code, text, complaint = told(capsys, tmp_path / "mine", command="copy-examples")
+    assert (code, text, complaint.count("\n")) == (2, "", 1) and "nothing is overwritten" in complaint
+
+
+def test_corpora_are_fetched_into_a_shared_folder(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_NLP_CACHE", "elsewhere")  # put back after the test
+    asked = []
+
+    def fetched(name):
+        asked.append((name, corpora.cache_folder()))
+        return corpora.Source("cache", tmp_path / name, "")
+
+    from tinygrad_nlp.nlp import corpora
+    from tinygrad_nlp.nlp.corpora.download import cache_folder
+
+    monkeypatch.setattr(corpora, "cache_folder", cache_folder, raising=False)
+    monkeypatch.setattr(corpora, "fetch", fetched)
+    code, text, _ = told(capsys, tmp_path / "class", command="fetch")
+    assert code == 0 and "--data" in text and len(asked) >= 4
+    assert {folder for _, folder in asked} == {tmp_path / "class"}
+    assert all(corpora.REGISTRY[name].size <= 100_000_000 for name, _ in asked)
+
+
+def test_the_wheel_carries_lessons_and_examples(tmp_path):
+    """setup.py copies them into the package: the build step alone, without a wheel around it."""
+    pytest.importorskip("setuptools")
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(tmp_path / "base")]
+    command += ["--build-lib", str(tmp_path / "lib"), "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    inside = tmp_path / "lib" / "tinygrad_nlp" / "examples"
+    names = {path.relative_to(inside) for path in inside.rglob("*.py")}
+    assert names == {path.relative_to(root / "examples") for path in (root / "examples").rglob("*.py")}
+    assert (inside / "README.md").exists() and not list(inside.rglob("__pycache__"))
