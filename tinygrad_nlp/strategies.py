@@ -41,6 +41,7 @@ except ImportError as error:
     ) from error
 
 LAYOUTS = ("contiguous", "fortran", "strided", "reversed", "broadcast", "read-only")
+TORCH_LAYOUTS = ("contiguous", "fortran", "strided")  # what torch.from_numpy takes without a copy or a warning
 Shape = tuple[int, ...]
 
 
