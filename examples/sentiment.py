@@ -297,7 +297,8 @@ def main() -> None:
     if args.smoke:
         few = np.random.default_rng(0).permutation(len(corpus.train))[:1_000]
         corpus = replace(corpus, train=corpus.train.take(few), test=corpus.test.take(few[few < len(corpus.test)]))
-        setting = replace(setting, words=3_000, bigrams=setting.bigrams and 1_000, epochs=2, dimension=20)
+        setting = replace(setting, words=3_000, bigrams=setting.bigrams and 1_000, epochs=2)
+        setting = replace(setting, dimension=setting.dimension if setting.frozen else 20)
     vocabulary, table = corpus.test.vocabulary, None
     if setting.frozen:
         given = frozen_vectors(corpus, args.data, setting)

@@ -212,7 +212,9 @@ def figure(p: Spec, salt: str) -> str:
         axes.set(xlabel=p["x"], ylabel=p["y"])
         axes.spines[["top", "right"]].set_visible(False)
         if len(p["series"]) > 1:
-            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2 if p["x"] else -0.1), ncols=3)
+            columns = min(3, max(1, 66 // (max(map(len, p["series"])) + 6)))  # as many names as fit side by side
+            below = (0.5, -0.2 if p["x"] else -0.1)
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=below, ncols=columns)
         file = io.StringIO()
         drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = file.getvalue()
