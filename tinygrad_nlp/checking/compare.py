@@ -151,7 +151,7 @@ class Comparison:
             return found._replace(excess=0.0)
         if not found.excess and found.allowed >= abs(share) > 0:
             output = np.maximum(abs(point.y), point.noise.nearby)
-            lost = 100 * self.eps**0.8 * float(abs(g) @ output) / (max(sizes) or 1.0)
+            lost = float(abs(g) @ (100 * self.eps**0.8 * output + 64 * point.noise.output)) / (max(sizes) or 1.0)
             if abs(share) > lost and not self.given_varies(key, d, share):  # a number that nothing could contradict
                 return found._replace(resolved=False)
         return found
@@ -178,7 +178,8 @@ class Comparison:
         for _ in range(NEARBY):
             nearby = {k: x + small * rng.uniform(-1, 1, x.shape) * typical(x) for k, x in point.leaves.items()}
             move = point.move(key, d, nearby)
-            there = (move(h) - move(-h)) / (2 * h)
+            there, half = (move(h) - move(-h)) / (2 * h), (move(h / 2) - move(-h / 2)) / h
+            there = np.where(abs(there - half) <= 1e-3 * abs(there) + 4 * slope.error, there, np.nan)  # no jump between
             left, right = np.fmin(left, there), np.fmax(right, there)
         return slope._replace(left=left, right=right)
 

@@ -90,6 +90,8 @@ def differences(move: Move, y: np.ndarray, sizes: tuple[float, ...], g: np.ndarr
 
     for scales in (sizes, (1.0,)):  # a step of 1 is a last resort: floor(1e12 x) looks smooth to it
         for h in step_sizes(scales, noise.eps):
+            if np.any(best.kink) and h > 2 * max(scales) * noise.eps ** POWERS[0]:
+                continue  # so far from a kink, sides may agree by chance
             central, sides = at_step(move, y, h, noise)
             best = best.or_better(central)
             if np.any(sides.kink):
