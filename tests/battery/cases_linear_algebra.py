@@ -128,11 +128,11 @@ def slogdet(d: Draw) -> tuple[Any, ...]:
 
 
 def singular(d: Draw) -> np.ndarray:
-    """Square matrices of low rank, also 0."""
+    """Square matrices of which one singular value is 0: were it more, the second derivative would be refused."""
     n = d.integer(1, 4)
-    a = d.rng.integers(-2, 3, (*d.shape(max_dims=1, max_side=2), n, n)).astype(float)
-    a[..., -1, :] = d.pick(0, 1) * a[..., 0, :]
-    return a
+    a = spread_matrix(d, n, n)
+    u, s, v = np.linalg.svd(a)
+    return a - s[..., -1:, None] * u[..., :, -1:] * v[..., -1:, :]
 
 
 case(np.linalg.det, label="singular")(lambda d: (lambda fn, x: fn(x), singular(d)))
@@ -240,7 +240,7 @@ def qr(d: Draw) -> tuple[Any, ...]:
         if mode == "r":
             return fn(x, mode)
         q, r = fn(x)
-        return np.concatenate([np.reshape(t, (*t.shape[:-2], -1)) for t in (q, r)], -1)
+        return np.concatenate([np.reshape(t, (*t.shape[:-2], t.shape[-2] * t.shape[-1])) for t in (q, r)], -1)
 
     m, n = sizes(d)
     return f, spread_matrix(d, m, n)

@@ -136,7 +136,7 @@ def vander(d: Draw) -> tuple[Any, ...]:
     return lambda fn, x: fn(x, *form), d.array((d.integer(1, 3),), away=0.3)
 
 
-case(np.polyval)(lambda d: (lambda fn, p, x: fn(p, x), d.array((d.integer(0, 4),)), d.array(d.shape())))
+case(np.polyval)(lambda d: (lambda fn, p, x: fn(p, x), d.array((d.integer(1, 4),)), d.array(d.shape())))
 
 # --- Products ---------------------------------------------------------------------------------------------------------
 

@@ -76,13 +76,19 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
     return matrix_length(x, "fro" if ord is None else ord, axes, keepdims)
 
 
+def largest(sizes: Array, axis: Any, keepdims: bool = False) -> Array:
+    """The largest of numbers from 0 on; 0 of none, as NumPy has it since 2.3."""
+    none = 0 in np.shape(sizes) and np.size(np.sum(sizes, axis)) > 0
+    return (np.sum if none else np.max)(sizes, axis, keepdims=keepdims)
+
+
 def vector_length(x: Array, ord: Any, axis: Any, keepdims: bool) -> Array:
     if isinstance(ord, str):
         raise ValueError(f"linalg.norm: ord={ord!r} is for matrices, and {np.shape(x)} along {axis} are vectors")
     if ord is None or ord == 2:
         return length(x, axis, keepdims=keepdims)
     if np.isinf(ord):
-        return (np.max if ord > 0 else np.min)(np.abs(x), axis, keepdims=keepdims)
+        return (largest if ord > 0 else np.min)(np.abs(x), axis, keepdims=keepdims)
     if ord == 0:
         raise TypeError("linalg.norm with ord=0 counts what is not zero, which has no gradient: use it on t.data")
     return p_length(x, ord, axis, keepdims=keepdims)
@@ -100,7 +106,7 @@ def matrix_length(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -> 
         y = np.sum(np.linalg.svdvals(a), -1)
     else:
         sizes = np.linalg.svdvals(a) if abs(ord) == 2 else np.sum(np.abs(a), -2 if abs(ord) == 1 else -1)
-        y = (np.max if ord > 0 else np.min)(sizes, -1)
+        y = largest(sizes, -1) if ord > 0 else np.min(sizes, -1)
     return np.expand_dims(y, axes) if keepdims else y
 
 

@@ -241,7 +241,7 @@ def matrix_power(a: Array, n: int) -> Array:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"matrix_power: {a.shape} is no stack of square matrices")
     a, n = (inv(a), -n) if n < 0 else (a, n)
-    result = a * 0 + np.eye(a.shape[-1]) if n == 0 else None
+    result = a * 0 + np.eye(a.shape[-1], dtype=a.dtype) if n == 0 else None
     while n:
         if n % 2:
             result = a if result is None else result @ a

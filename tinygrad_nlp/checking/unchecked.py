@@ -53,6 +53,12 @@ def named(out: Any) -> str:
     return f"a value of type {type(out).__name__}"
 
 
+def holds_tensor(argument: Any) -> bool:
+    """Whether an argument is a Tensor, or a tuple, list or dict with one in it."""
+    parts = argument.values() if isinstance(argument, dict) else argument if isinstance(argument, (list, tuple)) else ()
+    return type(argument) is Tensor or any(type(part) is Tensor for part in parts)
+
+
 def passed_through(f: Callable[[], Any]) -> tuple[Any, str]:
     """Run f on Tensors: what it returned, and the first thing with a backward pass of its own that the Tensors went
     through as if they were arrays; "" where there was none.
@@ -65,8 +71,8 @@ def passed_through(f: Callable[[], Any]) -> tuple[Any, str]:
         if event == "call" and not met:
             package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
             code = frame.f_code
-            if package in FRAMEWORKS:
-                met.append(package)
+            if package in FRAMEWORKS and any(map(holds_tensor, frame.f_locals.values())):
+                met.append(package)  # but not for its callback of the garbage collector, which may run at any time
             elif package != PACKAGE and code.co_name in ("forward", "__call__", "apply") and code.co_argcount:
                 owner = frame.f_locals.get(code.co_varnames[0])
                 if type(owner) is not Tensor and callable(getattr(owner, "backward", None)):
