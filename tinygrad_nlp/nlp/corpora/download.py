@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...files import FULL
+from ...files import FULL, say
 from ..text import CorpusError
 
 USER_AGENT = "tinygrad_nlp (a teaching library; downloads each corpus once and caches it)"
@@ -94,6 +94,7 @@ def download(url: str, path: Path, check: str, cap: int) -> None:
         ImportError: pooch is not installed.
     """
     pooch = _data_extra("pooch")
+    pooch.get_logger().setLevel("WARNING")  # it would announce downloads that nobody answers
     import requests  # a dependency of pooch
 
     def transfer(url: str, target: str, _: Any) -> None:
@@ -113,7 +114,7 @@ def download(url: str, path: Path, check: str, cap: int) -> None:
                     f" hand, {HAVE_DATA}"
                 )
             reply.raise_for_status()
-            pooch.get_logger().info("Downloading %s from %s", path.name, reply.url)
+            say(f"downloading {path.name} from {reply.url}")
             for block in reply.iter_content(1 << 16):
                 if file.tell() + len(block) > cap:
                     raise CorpusError(
