@@ -107,7 +107,8 @@ def in_turns(
         if world.rank == 0 and not order:
             done = time.perf_counter() > end and len(times[names[0]]) > 5
             order = [] if done else random.sample(range(len(names)), len(names))
-        turn = told(world, (order.pop() if order else -1) if world.rank == 0 else 0, len(alone))
+        chosen = order.pop() if order else -1  # what rank 0 says counts
+        turn = told(world, chosen if world.rank == 0 else 0, len(alone))
         if turn == -1:
             return {name: t[1:] for name, t in times.items()}  # the first ones make buffers
         if world.rank == 0 and turn < len(alone):

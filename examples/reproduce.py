@@ -61,8 +61,11 @@ def reproduce(args: argparse.Namespace) -> None:
     if fallback:
         print(fallback)
 
-    state = "smoke" if args.smoke else "built-in" if fallback else ""
-    count = 1 if args.smoke else 5 if args.full else 2 if fallback else 3
+    state, count = "", 5 if args.full else 3
+    if fallback:
+        state, count = "built-in", 5 if args.full else 2
+    if args.smoke:
+        state, count = "smoke", 1
     seeds = range(args.seed, args.seed + count)
     hashes = {name: source.sha256 for name, source in read.items()}
     perform = partial(

@@ -269,7 +269,8 @@ def contributions(model: DeepAveragingNetwork, ids: np.ndarray) -> np.ndarray:
 def named(vocabulary: list[str], ids: np.ndarray, setting: Setting) -> list[str]:
     """The words of ids; rare ones share an id, and bigrams their buckets."""
     known = len(vocabulary) if setting.frozen else min(setting.words - 1, len(vocabulary))
-    return [vocabulary[i] if i < known else "(rare)" if i < setting.words else "(bigrams)" for i in ids]
+    shared = ["(rare)" if i < setting.words else "(bigrams)" for i in ids]
+    return [vocabulary[i] if i < known else name for i, name in zip(ids, shared, strict=True)]
 
 
 def strongest(words: list[str], contribution: np.ndarray, count: int = 6) -> list[tuple[str, float]]:
@@ -289,7 +290,8 @@ def main() -> None:
     )
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     args = arguments(p)
-    setting = SETTINGS["frozen" if args.frozen else "bigrams" if args.bigrams else "trained"]
+    trained = "bigrams" if args.bigrams else "trained"
+    setting = SETTINGS["frozen" if args.frozen else trained]
     setting = replace(setting, steps=args.steps)
     corpus = corpora.film_reviews(args.data, args.out)
     if corpus.fallback:

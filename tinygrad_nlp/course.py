@@ -37,7 +37,8 @@ def exercise(found: Report | bool, hint: str = "there is no answer yet, or a wro
             for a in found.arguments
             if not a.right and f"∂{a.name}" not in missing
         ]
-        hint = "; ".join([f"there is no {' and no '.join(missing)}"] * bool(missing) + wrong + found.problems)
+        absent = [f"there is no {' and no '.join(missing)}"] if missing else []
+        hint = "; ".join(absent + wrong + found.problems)
     print(f"{LAST}not yet: {hint}")
 
 

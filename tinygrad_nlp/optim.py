@@ -29,7 +29,7 @@ from .nn import check_state, frozen
 from .tree import branches, map_leaves, named_leaves
 
 BLOCK = 1 << 16  # numbers of a parameter updated at a time
-FEW = 100  # up to so many rows, np.subtract.at is faster than adding up those that repeat
+FEW = 100  # up to this many rows, np.subtract.at is faster than adding up those that repeat
 
 
 def named_tensors(model: Any) -> dict[str, Tensor]:
@@ -286,7 +286,7 @@ def warm_up(step: int, steps: int) -> float:
 
 
 def step_decay(step: int, every: int, factor: float = 0.5) -> float:
-    """Multiplied by a factor every so many steps: factor^⌊step / every⌋, halving if nothing else is said.
+    """Multiplied by a factor every `every` steps: factor^⌊step / every⌋, halving if nothing else is said.
 
     >>> [step_decay(step, 2) for step in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]

@@ -119,7 +119,7 @@ def summary(report: Spec) -> str:
     head = ["row", "claim", "published", "ours", "verdict"]
     rows = []
     for row in report["rows"]:
-        of = [row["units"], f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}" if row["seeds"] else ""]
+        of = [row["units"], f"{row['seeds']} seed{'' if row['seeds'] == 1 else 's'}" if row["seeds"] else ""]
         of += [f"chosen: {row['chosen_on']}" if row["seeds"] else "", f"compared with: {row['comparability']}"]
         of += [f"{row['cpu_seconds']} s of CPU" if row["cpu_seconds"] else ""]
         said = escape("; ".join(part for part in of if part))
@@ -151,7 +151,8 @@ def table(t: Spec) -> str:
     """On a narrow screen tables with many columns become lists."""
 
     def cell(name: str, text: str) -> str:
-        style = "none" if text == NONE else "long" if max(map(len, text.split()), default=0) > 40 else ""
+        style = "long" if max(map(len, text.split()), default=0) > 40 else ""
+        style = "none" if text == NONE else style
         return f'<td class="{style}" data-head="{escape(name)}">{escape(text)}</td>'
 
     head = "".join(f"<th>{escape(name)}</th>" for name in t["head"])

@@ -31,6 +31,8 @@ CHANGES = {  # of the literal recipe: what each row of the ablation says, and ho
     "uniform": ("both, with recurrent weights within ±1/√H", {"orthogonal": False}),
 }
 FEW = {"": 0, "built-in": 0, "smoke": 2_000}  # reviews, 0 for all
+SEEDS = {"": 5, "built-in": 2, "smoke": 1}  # of what is quick
+WORD_STEPS = {"": word_rnn.Recipe.steps, "built-in": 300, "smoke": 4}
 
 
 # %% How much of it
@@ -73,10 +75,10 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
         }
         return job(name, "held_out", seed, **more)
 
-    many = range(first, first + (1 if quick else 2 if state else 5))
+    many = range(first, first + SEEDS[state])
     found = [held_out("best", s) for s in (seeds if full else seeds[:1])]
     found += [held_out("strong", s) for s in seeds]
-    words = asdict(replace(word_rnn.Recipe(), steps=4 if quick else 300 if state else word_rnn.Recipe.steps))
+    words = asdict(replace(word_rnn.Recipe(), steps=WORD_STEPS[state]))
     found += [job("words-recurrent", "words_recurrent", s, recipe=words) for s in (seeds if full else seeds[:1])]
     found += [characters("literal", recipes["literal"], s, curves=s == first) for s in many]
     found += [job("words", "words", s, steps=steps) for s in seeds]
@@ -133,7 +135,7 @@ def frozen_jobs(data: str | None, seeds: range, state: str, vectors: str, full: 
     """Section D with frozen ones."""
     more = {"vectors": vectors, "first": seeds[0]}
     job, frozen = partial(network, data, state, **more), sentiment.SETTINGS["frozen"]
-    many = range(seeds[0], seeds[0] + (1 if state == "smoke" else 2 if state else 5))  # they are quick
+    many = range(seeds[0], seeds[0] + SEEDS[state])  # they are quick
     plain = replace(frozen, layers=0, hidden_dropout=0.0, epochs=5, rate=0.003)
     found = [job(f"dropout-{r}", replace(plain, dropout=r), s) for r in DROPOUT for s in (seeds if full else seeds[:1])]
     for kind, how in {"network": CONVERGED, "early": STOPPED}.items():

@@ -107,7 +107,8 @@ def bigram_gradient(rng: np.random.Generator, batch: int = 8) -> dict[str, float
         for i in np.ndindex(parameter.shape):
             value = entries[i]
             ends = []
-            for entries[i] in (value + step, value - step):
+            for moved in (value + step, value - step):
+                entries[i] = moved
                 ends.append(loss(frozen(model)))
             entries[i] = value
             numeric[i] = (ends[0] - ends[1]) / (2 * step)

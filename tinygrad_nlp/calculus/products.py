@@ -189,7 +189,7 @@ def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     ]
     specs = [spec.replace("...", "".join(free[len(free) - k :])) for spec, k in zip(specs, extra, strict=True)]
     if not arrow:
-        out = "..." * ("..." in left) + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
+        out = ("..." if "..." in left else "") + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
     if arrow and "..." not in out and max(extra) > 0:
         raise ValueError(f"einsum {subscripts!r}: the output lacks the ellipsis: name it there, or sum its axes first")
     for spec, n in zip(specs, ndims, strict=True):

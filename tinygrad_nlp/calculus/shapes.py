@@ -131,7 +131,12 @@ def atleast_2d(*arys: Any) -> Array:
 
 @composite(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Array:
-    return of_each(arys, lambda a: np.reshape(a, (1, a.size, 1)) if a.ndim < 2 else a[..., None] if a.ndim == 2 else a)
+    def three(a: Array) -> Array:
+        if a.ndim < 2:
+            return np.reshape(a, (1, a.size, 1))
+        return a[..., None] if a.ndim == 2 else a
+
+    return of_each(arys, three)
 
 
 @composite(np.vstack)
@@ -196,7 +201,9 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
 
 @composite(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
-    np.split(np.empty(ary.shape[axis]), indices_or_sections)  # refuses sections of unequal size
+    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
+        what = f"split: axis {axis} of {ary.shape} is not divided by {indices_or_sections}"
+        raise ValueError(f"{what}: take sections of equal size, or np.array_split")
     return np.array_split(ary, indices_or_sections, axis)
 
 

@@ -140,7 +140,8 @@ def distinct(args: Sequence[Any]) -> list[Any]:
     for a in args:
         again = id(a) in seen and isinstance(a, (Tensor, np.ndarray))
         seen.add(id(a))
-        found.append((Tensor(a.data) if type(a) is Tensor else a.view()) if again else a)
+        other = Tensor if type(a) is Tensor else np.ndarray.view
+        found.append(other(a.data if type(a) is Tensor else a) if again else a)
     return found
 
 
@@ -265,7 +266,7 @@ def by_hand(
             "the backward pass changed the upstream gradient g in place, which others may use: work on a copy"
         )
     found, problem = by_name(returned, point)
-    problems += [problem] * bool(problem)
+    problems += [problem] if problem else []
     return found
 
 

@@ -55,7 +55,7 @@ class Report(notebook.Shown):
         lines = [("argument", "shape", "", "worst at", "given", "numeric", "")]
         for a in self.arguments:
             at = ("", "", "") if a.index is None else (str(a.index), *a.pair())
-            notes = [a.diagnosis] * bool(a.diagnosis) + [a.checked]
+            notes = [note for note in (a.diagnosis, a.checked) if note]
             if a.kinks:
                 notes.append(f"{len(a.kinks)} at a kink, the first at {a.kinks[0]}")
             lines.append((a.name, str(a.shape), "right" if a.right else "WRONG", *at, "; ".join(notes)))

@@ -55,8 +55,9 @@ def named(out: Any) -> str:
 
 def holds_tensor(argument: Any) -> bool:
     """Whether an argument is a Tensor, or a tuple, list or dict with one in it."""
-    parts = argument.values() if isinstance(argument, dict) else argument if isinstance(argument, (list, tuple)) else ()
-    return type(argument) is Tensor or any(type(part) is Tensor for part in parts)
+    parts = argument.values() if isinstance(argument, dict) else argument
+    inside = isinstance(argument, (dict, list, tuple)) and any(type(part) is Tensor for part in parts)
+    return type(argument) is Tensor or inside
 
 
 def passed_through(f: Callable[[], Any]) -> tuple[Any, str]:

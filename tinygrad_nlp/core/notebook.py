@@ -72,8 +72,8 @@ def report(heading: str, right: bool, arguments: Iterable[Any], problems: Iterab
     rows, colours = [], []
     for a in arguments:
         at = ("", "", "") if a.index is None else (a.index, f"{a.given:.8g}", f"{a.numeric:.8g}")
-        notes = [a.diagnosis] * bool(a.diagnosis) + [a.checked] + [f"{len(a.kinks)} at a kink"] * bool(a.kinks)
-        rows.append((a.name, a.shape, "right" if a.right else "WRONG", *at, "; ".join(notes)))
+        notes = (a.diagnosis, a.checked, f"{len(a.kinks)} at a kink" if a.kinks else "")
+        rows.append((a.name, a.shape, "right" if a.right else "WRONG", *at, "; ".join(filter(None, notes))))
         colours.append("transparent" if a.right else BAD)
     said = [line(f"problem: {what}", BAD) for what in problems]
     return block(line(heading, GOOD if right else BAD), table(heads, rows, colours), *said)
@@ -91,7 +91,8 @@ def numbers(a: Any) -> str:
     for i in down:
         parts = []
         for j in across:
-            text = "⋮" if i < 0 else "…" if j < 0 else f"{rows[i, j]:.4g}".replace("-", "−")
+            number = "…" if j < 0 else f"{rows[i, j]:.4g}".replace("-", "−")
+            text = "⋮" if i < 0 else number
             colour = "transparent" if i < 0 or j < 0 else tint(float(rows[i, j]), most)
             parts.append(f'<td style="{cell}; background: {colour}">{text}</td>')
         lines.append(f'<tr style="background: transparent">{"".join(parts)}</tr>')

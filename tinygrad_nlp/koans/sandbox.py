@@ -50,9 +50,10 @@ def blame(path: str, error: BaseException) -> str:
     """An exception in one line, with the last line of the student's file that it passed."""
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
     syntax = isinstance(error, SyntaxError) and error.filename == path
-    at = getattr(error, "lineno", None) if syntax else lines[-1] if lines else None
+    lines = [getattr(error, "lineno", 0)] if syntax else lines
     message = " ".join(str(getattr(error, "msg", error) if syntax else error).split())
-    return f"{path}{f':{at}' if at else ''}: {type(error).__name__}{': ' * bool(message)}{message}"
+    place = f"{path}:{lines[-1]}" if lines and lines[-1] else path
+    return f"{place}: {type(error).__name__}" + (f": {message}" if message else "")
 
 
 def limit_memory() -> None:

@@ -165,7 +165,8 @@ def marks(path: Path) -> Iterator[Mark]:
     texts = [json.loads(line) for line in said.splitlines() if line.startswith('"')]
     names = {"Tensor": "__init__", "call": "call", "history": "history"}
     for name, text in zip(STEPS, texts, strict=False):
-        code = RIGHT if not text else BROKEN if text.startswith(str(path)) else WRONG
+        wrong = BROKEN if text.startswith(str(path)) else WRONG
+        code = wrong if text else RIGHT
         yield Mark(
             name, code, float(not text), text, lines.get(names.get(name, "gradients"), 0), [text] if text else []
         )

@@ -155,7 +155,8 @@ def saved_by(t: Tensor, walk: BackwardPass) -> Any:
 def what_is_read(rule: Any, t: Tensor, i: int, g: Any, saved: Any, walk: BackwardPass) -> Iterator[Read]:
     """What the rule for argument i of the call that made t reads, by the names of its parameters."""
     row, names = TABLE[t.fn], walk.names  # type: ignore[index]
-    before = [] if rule is row.reference else [i, g, t] if isinstance(row.derivatives, Each) else [g, t]
+    before = [i, g, t] if isinstance(row.derivatives, Each) else [g, t]
+    before = [] if rule is row.reference else before
     given = inspect.signature(rule).bind_partial(*before, *t.args, **t.kwargs).arguments
     every, numbers = symbols(rule)
     for symbol, a in given.items():

@@ -90,7 +90,8 @@ def argument(a: Any, names: dict[int, str]) -> str:
         return ":".join("" if part is None else str(part) for part in parts)
     if isinstance(a, tuple):
         return f"({', '.join(argument(part, names) for part in a)})"
-    text = "…" if a is Ellipsis else f"{a.item():.4g}" if isinstance(a, (np.ndarray, np.generic)) else repr(a)
+    text = f"{a.item():.4g}" if isinstance(a, (np.ndarray, np.generic)) else repr(a)
+    text = "…" if a is Ellipsis else text
     return text if len(text) <= 20 else f"{text[:19]}…"
 
 

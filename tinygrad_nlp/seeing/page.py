@@ -95,7 +95,9 @@ class Data:
         if id(a) not in self.node_of:
             self.node_of[id(a)] = len(self.nodes)
             name = argument(a, self.e.names)
-            kind = "constant" if type(a) is not Tensor else "leaf" if a.fn is None else "call"
+            kind = "constant"
+            if type(a) is Tensor:
+                kind = "leaf" if a.fn is None else "call"
             self.nodes.append({"kind": kind, "name": name, "value": self.picture(self.e.value(a))})
         return self.node_of[id(a)]
 

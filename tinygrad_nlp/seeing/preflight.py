@@ -65,7 +65,7 @@ class Findings(list[str], notebook.Shown):
     def _repr_html_(self) -> str:
         if not self:
             return notebook.block(notebook.line(str(self), notebook.GOOD))
-        head = f"preflight: {len(self)} finding{'s' * (len(self) > 1)}"
+        head = f"preflight: {len(self)} finding{'s' if len(self) > 1 else ''}"
         return notebook.block(notebook.line(head), *(notebook.line(what, notebook.BAD) for what in self))
 
 

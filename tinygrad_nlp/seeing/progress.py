@@ -27,7 +27,7 @@ def progress(name: str, done: int, n: int, quiet: bool) -> Any:
 
 
 class Lines:
-    """Progress as plain lines, one in so many seconds, with the methods of a tqdm bar."""
+    """Progress as plain lines, one every few seconds, with the methods of a tqdm bar."""
 
     def __init__(self, name: str, done: int, n: int, seconds: float) -> None:
         self.name, self.done, self.n, self.seconds = name, done, n, seconds

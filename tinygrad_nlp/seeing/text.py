@@ -25,7 +25,7 @@ def text(e: BackwardPass, everything: bool = False) -> str:
         lines = [*lines[: SCREEN // 2], cut, *lines[-SCREEN // 2 :]]
     heading = row("     call, and what its arguments get", "", "shape", "contribution", "sum so far", "norm")
     value = f"= {e.y.item():.6g}" if e.y.size == 1 else f"of shape {e.y.shape}"
-    many = f"{len(e.steps)} call{'s' * (len(e.steps) != 1)}, newest first"
+    many = f"{len(e.steps)} call{'' if len(e.steps) == 1 else 's'}, newest first"
     return "\n".join([f"backward pass of {e.names[id(e.y)]} {value}: {many}", heading, *lines])
 
 

@@ -164,7 +164,8 @@ class Watch:
 
 def finite(a: Any) -> bool:
     """Whether every number is finite; the dot product finds out in one fast pass, but may overflow itself."""
-    a = a.values if type(a) is RowSparse else a.data if type(a) is Tensor else a
+    if type(a) in (RowSparse, Tensor):
+        a = a.values if type(a) is RowSparse else a.data
     return math.isfinite(np.vdot(a, a)) or bool(np.isfinite(a).all())
 
 

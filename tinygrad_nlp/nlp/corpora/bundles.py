@@ -228,7 +228,7 @@ def _news(
 
 
 def _vocabulary(listed: str, where: str) -> tuple[list[str], np.ndarray]:
-    """The first 2,000 rows `word count frequency`, fields padded with spaces and parted by tabs."""
+    """The first 2,000 rows `word count frequency`, fields padded with spaces and separated by tabs."""
     rows = [line.split("\t") for line in text.lines(listed)[:VOCABULARY_SIZE]]
     try:
         return [word.strip() for word, _, _ in rows], np.array([float(count) for _, count, _ in rows])
