@@ -202,8 +202,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
 @composite(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Array:
     if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
-        what = f"split: axis {axis} of {ary.shape} is not divided by {indices_or_sections}"
-        raise ValueError(f"{what}: take sections of equal size, or np.array_split")
+        what = f"array split does not result in an equal division of axis {axis} of {ary.shape}"
+        raise ValueError(f"{what}: take sections that divide it, or np.array_split")
     return np.array_split(ary, indices_or_sections, axis)
 
 
