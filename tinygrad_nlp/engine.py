@@ -41,14 +41,14 @@ class Tensor(NumPyInterface):
     array([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "args", "birth", "fn", "grad", "kwargs", "saved", "updated")
+    __slots__ = ("__weakref__", "_data", "_grad", "args", "birth", "fn", "kwargs", "saved", "updated")
 
     def __init__(self, array: Any) -> None:
         self._data = np.array(array, order="C")  # a copy; in C order, because optimisers move its rows in one piece
         if self._data.dtype not in (np.float32, np.float64):
             raise refusals.no_float(self._data)
         self._data.flags.writeable = False
-        self.grad: Any = None
+        self._grad: Any = None
         self.fn: Callable[..., Any] | None = None
         self.args: Sequence[Any] = ()
         self.kwargs: dict[str, Any] = {}

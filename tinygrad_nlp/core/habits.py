@@ -188,6 +188,10 @@ LAYERS = {
 }
 
 
+UFUNCS = {name for name in dir(np) if isinstance(getattr(np, name), np.ufunc)}
+ANSWERED = (set(TENSOR) | UFUNCS | {"relu", "sigmoid", "softmax", "log_softmax", "logsumexp"}) - {"grad"}
+
+
 def missing(owner: str, name: str, remedies: dict[str, str]) -> AttributeError:
     """The error for an attribute that is not there, with our way to what it would do, where the table knows one."""
     remedy = remedies.get(name)
@@ -196,6 +200,16 @@ def missing(owner: str, name: str, remedies: dict[str, str]) -> AttributeError:
     if remedy is None and remedies is TENSOR and name in ("relu", "sigmoid", "softmax", "log_softmax", "logsumexp"):
         remedy = f"write tinygrad_nlp.{name}(t)"
     return AttributeError(f"{owner} has no attribute {name!r}" + (f": {remedy}" if remedy else ""))
+
+
+class Answer:
+    """An attribute of Tensors that is not there, and says so with our way to it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise missing("a Tensor", self.name, TENSOR)
 
 
 def of_module(owner: str, remedies: dict[str, str]) -> Any:

@@ -94,8 +94,8 @@ class NumPyInterface(notebook.Shown):
     _call: Callable[..., Any]
     _dispatch: Callable[..., Any]
     _writable: Callable[..., np.ndarray]
+    _grad: Any
     fn: Callable[..., Any] | None
-    grad: Any
 
     @property
     def data(self) -> np.ndarray:
@@ -110,6 +110,20 @@ class NumPyInterface(notebook.Shown):
             what = f"this Tensor is {self.shape} {self.dtype}, the new values are {values.shape} {values.dtype}"
             raise ValueError(f"{what}: give it values of its own shape and dtype, or make a new Tensor")
         self._writable()[...] = values
+
+    @property
+    def grad(self) -> Any:
+        """What backward() has added up in a leaf, or None. AttributeError for the result of a call."""
+        if self.fn is not None:
+            raise habits.missing("a Tensor", "grad", habits.TENSOR)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        self._grad = gradient
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in habits.ANSWERED]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -196,9 +210,6 @@ class NumPyInterface(notebook.Shown):
     def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return self._dispatch(fn, args, kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        raise habits.missing("a Tensor", name, habits.TENSOR)
-
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("a Tensor cannot be changed in place: build a new one, such as np.where(mask, value, t)")
 
@@ -226,3 +237,8 @@ class NumPyInterface(notebook.Shown):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self._data.size == 1 else format(str(self), spec)
+
+
+for _name in habits.ANSWERED:  # descriptors, because __getattr__ would slow down every attribute that is there
+    if not hasattr(NumPyInterface, _name):
+        setattr(NumPyInterface, _name, habits.Answer(_name))
