@@ -35,11 +35,21 @@ def no_limit(x: Array) -> Array:
 
 
 def same_call(t: Tensor, y: Tensor) -> bool:
-    """Whether t is another result of the call that made y."""
-    if t.fn is not y.fn or t.kwargs != y.kwargs or len(t.args) != len(y.args):
-        return False
-    held = (Tensor, np.ndarray)
-    return all(
-        a is b or (not isinstance(a, held) and not isinstance(b, held) and a == b)
-        for a, b in zip(t.args, y.args, strict=True)
-    )
+    """Whether t is another result of the calls that made y, as in std(x) · std(x): the same functions of the same
+    leaves and constants."""
+    pairs: list[tuple[Any, Any]] = [(t, y)]
+    seen = set()
+    while pairs:
+        a, b = pairs.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        seen.add((id(a), id(b)))
+        if type(a) is Tensor and type(b) is Tensor and a.fn is b.fn is not None and len(a.args) == len(b.args):
+            pairs += [*zip(a.args, b.args, strict=True), (a.kwargs, b.kwargs)]
+        elif type(a) is type(b) is tuple and len(a) == len(b):
+            pairs += zip(a, b, strict=True)
+        elif type(a) is type(b) is dict and a.keys() == b.keys():
+            pairs += ((a[key], b[key]) for key in a)
+        elif type(a) is Tensor or type(b) is Tensor or not np.array_equal(a, b):
+            return False
+    return True
