@@ -358,6 +358,21 @@ def test_a_checkpoint_inside_and_around_a_transform():
     np.testing.assert_allclose(grad(lambda x: np.sum(cubes(x)))(np.array([1.0, 2.0])), [6, 12])
 
 
+@pytest.mark.parametrize("beside", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none(beside):
+    """The second run may differ by rounding, and by no more, in the numbers beside them."""
+
+    def run(second):
+        added = iter([np.array([beside, 0.0]), np.array(second)])
+        x = Tensor([1.0, 2.0])
+        return gradients(np.sum(checkpoint(lambda x: x * x + next(added))(x)), [x])[0]
+
+    np.testing.assert_array_equal(run([beside, 1e-9]), [2, 4])
+    for second in ([beside, 0.5], [0.0, 0.0], [-beside if np.isinf(beside) else 1.0, 0.0]):
+        with pytest.raises(RuntimeError, match="gave another value"):
+            run(second)
+
+
 def test_a_checkpoint_refuses_what_would_give_a_wrong_gradient():
     w = Tensor([2.0])
     with pytest.raises(TypeError, match="used a Tensor that is no argument of its own: pass each by itself"):
