@@ -74,6 +74,24 @@ def test_reads_reviews_and_skips_what_is_not_one(tmp_path):
     assert read == {name[len("aclImdb/") : -len(".txt")]: text for name, text in GOOD.items()}
 
 
+def test_an_archive_of_a_folder_names_its_members_from_there_on(tmp_path):
+    """tar -czf a.tar.gz . writes ./aclImdb/…; what is refused by name is refused by this one too."""
+    there = archived(tmp_path, tar_of(member("./", kind=tarfile.DIRTYPE), *members({f"./{n}": GOOD[n] for n in GOOD})))
+    assert list(reviews.stream(there)) == [(name[len("aclImdb/") : -len(".txt")], GOOD[name]) for name in GOOD]
+    for name, why in [
+        ("././aclImdb/train/pos/5_9.txt", ""),
+        (".//aclImdb/train/pos/5_9.txt", ""),
+        ("./aclImdb/train/pos/../5_9.txt", "leads out"),
+        ("./aclImdb/train/pos/0_9.txt", "it is there twice"),
+    ]:
+        archive = archived(tmp_path, tar_of(*members(GOOD), member(name, b"x")))
+        if why:
+            with pytest.raises(CorpusError, match=why):
+                list(reviews.stream(archive))
+        else:
+            assert len(list(reviews.stream(archive))) == 4  # no name of a review
+
+
 @pytest.mark.parametrize(
     ("bad", "why"),
     [

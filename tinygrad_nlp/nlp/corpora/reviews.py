@@ -94,7 +94,7 @@ def stream(archive: Path, member_cap: int = MEMBER_CAP, total_cap: int = TOTAL_C
         with gzip.open(archive) as unzipped, _tar(source := _Forward(unzipped, total_cap)) as tar:
             while (member := source.headers_of(tar)) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # 100,000 of them would be kept
-                match = REVIEW.fullmatch(member.name)
+                match = REVIEW.fullmatch(member.name.removeprefix("./"))  # as `tar -c .` names it
                 if member.name.startswith("/") or ".." in member.name.split("/"):
                     raise _refused(member, "its name leads out of the archive")
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
