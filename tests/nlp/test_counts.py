@@ -9,7 +9,102 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp.nlp.counts import AdaptiveNGrams, NGrams
+from tinygrad_nlp.nlp.counts import AdaptiveNGrams, CountBigram, NGrams, best_weights
+
+# --- Bigrams ----------------------------------------------------------------------------------------------------------
+
+PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40)
+
+
+def slow_bigram(pairs, a, b, size):
+    """The probability of b after a by each method, straight from its formula, with lists."""
+    after = [y for x, y in pairs if x == a]
+    c, n, unigram = after.count(b), len(after), sum(y == b for _, y in pairs)
+    predecessors, kinds = len({x for x, y in pairs if y == b}), len(set(pairs))
+    q = (1 + predecessors) / (size + kinds)
+    add_one = (unigram + 1) / (len(pairs) + size)
+    return {
+        "add": (c + 0.3) / (n + 0.3 * size),
+        "dirichlet": (c + 7 * add_one) / (n + 7),
+        "interpolated": 0.6 * c / max(n, 1) + 0.3 * unigram / max(len(pairs), 1) + 0.1 / size,
+        "kneser_ney": (max(c - 0.75, 0) + 0.75 * len(set(after)) * q) / n if n else q,
+        "unigram": add_one,
+    }
+
+
+@given(PAIRS)
+def test_smoothed_bigrams_are_those_of_the_formulas(pairs):
+    """In Kneser-Ney the second choice is by the number of different predecessors, not by how often a word is there."""
+    model, every = CountBigram(np.array(pairs, int).reshape(-1, 2), 5), list(itertools.product(range(5), range(5)))
+    found = {
+        "add": model.add(np.array(every), 0.3),
+        "dirichlet": model.dirichlet(np.array(every), 7),
+        "interpolated": model.interpolated(np.array(every), (0.6, 0.3)),
+        "kneser_ney": model.kneser_ney(np.array(every)),
+        "unigram": model.unigram(np.array(every)),
+    }
+    for i, (a, b) in enumerate(every):
+        for method, p in slow_bigram(pairs, a, b, 5).items():
+            assert np.exp(found[method][i]) == pytest.approx(p, rel=1e-12), method
+
+
+def test_what_is_not_said_is_as_in_the_docstrings():
+    model, row = CountBigram(np.array([[0, 1], [0, 1], [1, 2], [2, 0]]), 4), np.array([[0, 1], [0, 3], [3, 2]])
+    for method, usual in [("add", 0.01), ("dirichlet", 50.0), ("interpolated", (0.7, 0.2)), ("kneser_ney", 0.75)]:
+        np.testing.assert_array_equal(getattr(model, method)(row), getattr(model, method)(row, usual))
+
+
+@given(PAIRS.filter(len).map(np.array), st.floats(0.01, 2))
+def test_every_count_model_is_a_distribution(pairs, weight):
+    model = CountBigram(pairs, 5)
+    for a in range(5):
+        row = np.stack([np.full(5, a), np.arange(5)], axis=1)
+        smoothed = [
+            model.add(row, weight),
+            model.dirichlet(row, weight),
+            model.unigram(row),
+            model.kneser_ney(row, min(weight, 0.9)),
+        ]
+        if a in pairs[:, 0]:  # a word never seen leaves the bigram's share of an interpolation unused
+            smoothed.append(model.interpolated(row, (0.5, 0.3)))
+        for log_probabilities in smoothed:
+            assert np.exp(log_probabilities).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([[0, 1], [5, 2]], r"id 5 of pair 1 is outside 0 to 4"),
+        ([[0, 1], [2, 3], [2, -1]], r"id -1 of pair 2 is outside 0 to 4"),
+        ([0, 1], r"\(N, 2\), these are int64 \(2,\)"),
+        ([[0.0, 1.0]], "these are float64"),
+    ],
+)
+def test_ids_outside_the_vocabulary_are_not_counted(pairs, message):
+    """(0, 7) of five ids would count as (1, 2), and −1 would be the last id."""
+    model = CountBigram(np.array([[0, 1], [1, 4]]), 5)
+    calls = [lambda p: CountBigram(p, 5), model.add, model.dirichlet, model.interpolated]
+    for call in (*calls, model.kneser_ney, model.unigram):
+        with pytest.raises(ValueError, match=message):
+            call(np.array(pairs))
+
+
+def test_no_pairs_are_a_uniform_distribution():
+    model, row = CountBigram(np.empty((0, 2), int), 4), np.array([[1, 2]])
+    for log_probability in (model.add(row), model.dirichlet(row), model.kneser_ney(row), model.unigram(row)):
+        assert np.exp(log_probability) == pytest.approx(1 / 4)
+    assert np.isfinite(model.interpolated(row)).all()
+
+
+def test_best_weights_follow_the_data():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 6, size=(4_000, 2))
+    copies = np.repeat(noise[:, :1], 2, axis=1)
+    assert best_weights(copies[:3_000], copies[3_000:], 6)[0] > 0.9
+    assert best_weights(noise[:3_000], noise[3_000:], 6)[0] < 0.2
+
+
+# --- N-grams of any order ---------------------------------------------------------------------------------------------
 
 TEXTS = st.lists(st.integers(0, 3), min_size=6, max_size=60)
 

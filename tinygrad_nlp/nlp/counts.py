@@ -3,7 +3,6 @@
 CountBigram has four ways to smooth bigrams, NGrams the best of them for any order, and AdaptiveNGrams learns as it
 reads. All give ln P(next | before) of each id, in nats.
 """
-# tested in tests/nlp/corpora/test_bundles.py
 
 from __future__ import annotations
 

@@ -204,60 +204,6 @@ def test_drawn_reviews_have_the_traits_that_fool_a_model():
     assert 0.5 < np.mean(opposite) < 1  # most reviews hold words of the other side
 
 
-# %% Counting bigrams
-PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30).map(np.array)
-
-
-@given(PAIRS, st.floats(0.01, 2))
-def test_every_count_model_is_a_distribution(pairs, weight):
-    model = counts.CountBigram(pairs, 5)
-    for a in range(5):
-        row = np.stack([np.full(5, a), np.arange(5)], axis=1)
-        smoothed = [
-            model.add(row, weight),
-            model.dirichlet(row, weight),
-            model.unigram(row),
-            model.kneser_ney(row, min(weight, 0.9)),
-        ]
-        if a in pairs[:, 0]:  # a word never seen leaves the bigram's share of an interpolation unused
-            smoothed.append(model.interpolated(row, (0.5, 0.3)))
-        for log_probabilities in smoothed:
-            assert np.exp(log_probabilities).sum() == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("pairs", "message"),
-    [
-        ([[0, 1], [5, 2]], r"id 5 of pair 1 is outside 0 to 4"),
-        ([[0, 1], [2, 3], [2, -1]], r"id -1 of pair 2 is outside 0 to 4"),
-        ([0, 1], r"\(N, 2\), these are int64 \(2,\)"),
-        ([[0.0, 1.0]], "these are float64"),
-    ],
-)
-def test_ids_outside_the_vocabulary_are_not_counted(pairs, message):
-    """(0, 7) of five ids would count as (1, 2), and −1 would be the last id."""
-    model = counts.CountBigram(np.array([[0, 1], [1, 4]]), 5)
-    calls = [lambda p: counts.CountBigram(p, 5), model.add, model.dirichlet, model.interpolated]
-    for call in (*calls, model.kneser_ney, model.unigram):
-        with pytest.raises(ValueError, match=message):
-            call(np.array(pairs))
-
-
-def test_no_pairs_are_a_uniform_distribution():
-    model, row = counts.CountBigram(np.empty((0, 2), int), 4), np.array([[1, 2]])
-    for log_probability in (model.add(row), model.dirichlet(row), model.kneser_ney(row), model.unigram(row)):
-        assert np.exp(log_probability) == pytest.approx(1 / 4)
-    assert np.isfinite(model.interpolated(row)).all()
-
-
-def test_best_weights_follow_the_data():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 6, size=(4_000, 2))
-    copies = np.repeat(noise[:, :1], 2, axis=1)
-    assert counts.best_weights(copies[:3_000], copies[3_000:], 6)[0] > 0.9
-    assert counts.best_weights(noise[:3_000], noise[3_000:], 6)[0] < 0.2
-
-
 def perplexity(log_probabilities):
     return Perplexity().add_log_probabilities(log_probabilities).value
 
