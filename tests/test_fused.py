@@ -93,6 +93,16 @@ def test_ignored_labels_count_for_nothing() -> None:
     assert labels.tolist() == [0, -100, 2, -100]
 
 
+@pytest.mark.parametrize("shape", [(2,), (0,)])
+def test_a_sum_over_no_label_that_counts_is_0(shape: tuple[int, ...]) -> None:
+    for reduction, loss in (("sum", 0.0), ("none", np.zeros(shape))):
+        x = Tensor(np.ones((*shape, 3)))
+        y = softmax_cross_entropy(x, np.full(shape, -1), ignore_index=-1, reduction=reduction)
+        assert np.array_equal(y.data, loss) and not gradients(y, [x], np.ones(y.shape))[0].any()
+    with pytest.raises(ValueError, match="is left to average: the batch is empty or ignored"):
+        softmax_cross_entropy(x, np.full(shape, -1), ignore_index=-1)
+
+
 X = np.zeros((2, 3))
 TABLE_5 = np.zeros((5, 2))
 

@@ -26,7 +26,7 @@ class Textbook:
             self.u = self.s.get("momentum", 0) * self.u + g
             self.w = self.w - self.lr * self.u
             return
-        b1, b2, eps = 0.8, 0.95, 1e-3
+        b1, b2, eps = (self.s.get(key, usual) for key, usual in (("b1", 0.8), ("b2", 0.95), ("eps", 1e-3)))
         self.m = b1 * self.m + (1 - b1) * g
         self.v = b2 * self.v + (1 - b2) * g**2
         m_hat, v_hat = self.m / (1 - b1**t), self.v / (1 - b2**t)
@@ -75,6 +75,25 @@ def test_dense_steps_are_the_textbook(name: str, monkeypatch: pytest.MonkeyPatch
         for tensor, book, g in zip(tensors, books, kept, strict=True):
             np.testing.assert_allclose(tensor.data, book.w, rtol=1e-12, atol=1e-12)
             np.testing.assert_array_equal(tensor.grad, g)  # a gradient belongs to its user
+
+
+@pytest.mark.parametrize(("make", "decay"), [(optim.Adam, 0.0), (optim.AdamW, 0.01)])
+def test_defaults_are_those_of_the_papers_and_of_pytorch(make: Any, decay: float) -> None:
+    """lr 0.001, β 0.9 and 0.999, ε 1e-8, λ 0.01: a gradient of 1e-8 shows ε, steps of both signs the betas."""
+    start = np.array([1.0, -2.0, 3.0])
+    t = Tensor(start)
+    optimizer, book = (
+        make([t]),
+        Textbook(start, "adam", 0.001, b1=0.9, b2=0.999, eps=1e-8, weight_decay=decay),
+    )
+    for step, sign in enumerate([1, 1, -1, 1, -1, -1], 1):
+        g = sign * np.array([1e-8, 0.5, 2.0]) * step
+        t.grad = g
+        optimizer.step()
+        book.step(g, step)
+        np.testing.assert_allclose(t.data - start, book.w - start, rtol=1e-10)
+    assert optim.SGD([t], 0.1).momentum == optim.SGD([t], 0.1).weight_decay == 0
+    assert optim.Average([t]).decay == 0.995
 
 
 def sparse(rng: np.random.Generator, V: int, D: int, n: int) -> RowSparse:

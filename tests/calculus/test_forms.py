@@ -4,6 +4,7 @@ has the gradient of the form that it was called in."""
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 
 from tests.battery.drawing import SEEDS, Draw
 from tinygrad_nlp import Tensor, gradients
+from tinygrad_nlp.calculus.kinds import Each
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE
 
@@ -25,6 +27,28 @@ SKIPPED = {  # functions whose arguments are not of one kind; their forms are dr
     *(np.atleast_3d, np.tensordot, np.linalg.tensordot, np.kron, np.ediff1d, np.trapezoid, np.linalg.cond, np.clip),
     *(np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.eigvalsh, np.linalg.cholesky, np.linalg.svdvals, np.frexp),
     *(np.linalg.pinv, np.linalg.solve, np.linalg.inv, np.cross, np.linalg.cross, np.nan_to_num, np.linalg.matrix_power),
+}
+REQUIRED = {
+    **{
+        "shape": (4,),
+        "newshape": (4,),
+        "new_shape": 3,
+        "axis": 0,
+        "axis1": 0,
+        "axis2": 1,
+        "source": 0,
+        "destination": 1,
+    },
+    **{
+        "shift": 1,
+        "repeats": 2,
+        "reps": 2,
+        "indices": np.zeros((1, 2), int),
+        "indices_or_sections": 2,
+        "obj": 0,
+        "kth": 0,
+    },
+    **{"q": 0.5, "pad_width": 1, "values": 1.0, "new_order": 0, "fill_value": 2.0, "dtype": float},
 }
 ROWS = [
     fn
@@ -155,3 +179,52 @@ def test_every_form_means_what_numpy_means(fn: Any, seed: int) -> None:
     if np.isfinite(right).all():
         scale = 1 + np.sum(np.abs(d * v)) + np.sum(np.abs(g * change))
         assert abs(ours - numeric) < 1e-6 * scale, f"{call.__doc__}: {ours}, numeric {numeric}"
+
+
+WITH_SIGNATURE = {fn: row for fn, row in TABLE.items() if getattr(row, "numpys", None) and row.kind != "flat"}
+
+
+@pytest.mark.parametrize("fn", WITH_SIGNATURE, ids=full_name)
+def test_every_default_is_numpys(fn: Any) -> None:
+    """An argument that nobody gives, such as the axis of np.array_split, is what NumPy says it is."""
+    row = WITH_SIGNATURE[fn]
+    single = [row.derivatives.derivative] if isinstance(row.derivatives, Each) else row.derivatives
+    for ours in [row.forward] if row.kind == "composite" else filter(None, single):
+        for key, p in inspect.signature(ours).parameters.items():
+            theirs = row.numpys.parameters.get(key, p).default
+            if repr(theirs) == "<no value>":  # NumPy leaves it to others, or has two names for one argument
+                assert p.default in (None, False), f"{key}={p.default}"
+            else:
+                assert p.default is p.empty or p.default == theirs, f"{key}={p.default}, NumPy {key}={theirs}"
+
+
+@pytest.mark.parametrize("fn", ROWS, ids=full_name)
+def test_every_default_may_be_written_out(fn: Any) -> None:
+    """np.stack([t, t], 0, casting="same_kind") is np.stack([t, t]): an argument that has NumPy's default changes
+    nothing, even where the table does not know it."""
+    args: list[Any] = []
+    named: dict[str, Any] = {}
+    for p in inspect.signature(fn).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or repr(p.default) == "<no value>":
+            continue
+        if p.default is not p.empty:
+            named[p.name] = "".join(list(p.default)) if isinstance(p.default, str) else p.default
+        elif not args or p.name in ARRAYS[-6:]:
+            args.append(list if p.name in LISTS else Tensor)
+        else:
+            args.append(REQUIRED[p.name])
+
+    def call(a: Any, **keywords: Any) -> list[Any]:
+        found = fn(*[a if v is Tensor else [a, a] if v is list else v for v in args], **keywords)
+        return list(found) if isinstance(found, (list, tuple)) else [found]
+
+    for shape in ((2, 2), (4,), (2, 2, 2)):
+        x = np.array([3.0, 1.0, 2.0, 5.0, 0.5, 4.0, 7.0, 6.0])[: math.prod(shape)].reshape(shape)
+        try:
+            right = call(x, **named)
+        except (TypeError, ValueError):
+            continue  # NumPy wants more axes, or fewer
+        break
+    for y in (call(Tensor(x)), call(Tensor(x), **named)):
+        for ours, theirs in zip(y, right, strict=True):
+            np.testing.assert_allclose(ours.data, theirs, rtol=1e-14)

@@ -193,7 +193,16 @@ def test_the_two_protocols_for_a_passage():
 
 
 def test_most_frequent():
-    assert text.most_frequent(["b", "a", "c", "b", "a", "d", "b"], 3) == ["b", "a", "c"]
+    assert text.most_frequent(["b", "a", "d", "b", "a", "c", "b"], 3) == ["b", "a", "c"]  # of c and d, c
+
+
+@given(st.lists(st.sampled_from("abcde")), st.integers(0, 6))
+def test_most_frequent_tokens_come_first_and_ties_in_alphabetical_order(tokens, size):
+    found = text.most_frequent(tokens, size)
+    assert len(found) == min(size, len(set(tokens)))
+    rank = {word: (-tokens.count(word), word) for word in set(tokens)}
+    assert found == sorted(found, key=rank.__getitem__)
+    assert all(rank[a] < rank[b] for a in found for b in set(tokens) - set(found))
 
 
 @given(st.text())
