@@ -20,15 +20,21 @@ Bindings = dict[str, ast.AST]
 
 def plant(monkeypatch: pytest.MonkeyPatch, fn: Callable[..., Any], pattern: str, instead: str) -> None:
     """Replace every piece of a function that fits the pattern, wherever the function is imported already."""
+    fn = inspect.unwrap(fn)
     tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
     tree.body[0].decorator_list = []  # type: ignore[attr-defined]
     replaced = Replacing(ast.parse(pattern).body[0], ast.parse(instead).body)
     tree = ast.fix_missing_locations(replaced.visit(tree))
     assert replaced.places, f"{fn.__qualname__} has no {pattern!r} any more: bring tests/battery/planted.py up to date"
+    closed = fn.__code__.co_freevars  # type: ignore[attr-defined]  # what stands outside of it, as __class__ for super()
+    maker = ast.parse(f"def maker({', '.join(closed)}): return {fn.__name__}").body[0]
+    maker.body.insert(0, tree.body[0])  # type: ignore[attr-defined]
     made: dict[str, Any] = {}
-    code = "from __future__ import annotations\n" + ast.unparse(tree)
+    code = "from __future__ import annotations\n" + ast.unparse(maker)
     exec(compile(code, "planted", "exec"), fn.__globals__, made)  # type: ignore[attr-defined]
-    monkeypatch.setattr(fn, "__code__", made[fn.__name__].__code__)
+    planted = made["maker"](*closed)
+    for part in ("__code__", "__defaults__", "__kwdefaults__"):
+        monkeypatch.setattr(fn, part, getattr(planted, part))
 
 
 class Replacing(ast.NodeTransformer):
@@ -41,12 +47,18 @@ class Replacing(ast.NodeTransformer):
         self.places = 0
 
     def visit(self, node: ast.AST) -> Any:
-        bound: Bindings = {}
-        if not fits(self.pattern, node, bound):
+        made = self.made_of(node)
+        if made is None:
             return self.generic_visit(node)
         self.places += 1
-        made = [Binding(bound).visit(copy.deepcopy(part)) for part in self.instead]
         return made if isinstance(self.pattern, ast.stmt) else made[0]
+
+    def made_of(self, node: ast.AST) -> list[Any] | None:
+        """What takes the place of this node; None where it does not fit."""
+        bound: Bindings = {}
+        if not fits(self.pattern, node, bound):
+            return None
+        return [Binding(bound).visit(copy.deepcopy(part)) for part in self.instead]
 
 
 class Binding(ast.NodeTransformer):

@@ -7,18 +7,56 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
+import scipy.special
+from hypothesis import Phase, given, settings
 
+from tests import test_transforms
+from tests.battery.drawing import SEEDS
+from tests.calculus import test_forms
 from tests.calculus import test_limits as limits
 from tests.core import test_interface, test_scipys, test_unbroadcast
-from tinygrad_nlp import rules
-from tinygrad_nlp.calculus import cones, forms, lengths, linear_algebra, special
-from tinygrad_nlp.core import scipys, unbroadcast
+from tinygrad_nlp import rules, sigmoid
+from tinygrad_nlp.calculus import axes, cones, forms, kinds, lengths, linear_algebra, special
+from tinygrad_nlp.core import interface, scipys, unbroadcast
+from tinygrad_nlp.engine import TABLE
 
 SQUARED = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[0])
 TWICE = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[3])
 HUGE = partial(limits.test_lengths_are_scaled_first, np.float64, 200)
 TIED = partial(limits.test_repeated_singular_values, (3, 3))
+SPREAD = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[5])
+ONE = limits.test_statistics_of_one_entry_are_nan_and_so_are_their_gradients
+PRODUCTS = partial(test_scipys.test_sparse_products, sparse.csr_array, (3, 2))
+CHECKPOINT = partial(test_transforms.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.nan)
+CHECKPOINT_INF = partial(test_transforms.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.inf)
+FAR = limits.test_far_out
+WRITTEN_OUT = partial(test_forms.test_every_default_may_be_written_out, np.stack)
 KEYWORDS = test_interface.test_tensors_in_keywords_and_unknown_keywords_are_refused_at_the_call
+
+
+def forms_of(fn: Any) -> Any:
+    """The property of NumPy's call forms, for one function."""
+
+    @settings(max_examples=100, phases=[Phase.generate], derandomize=True, database=None, deadline=None)
+    @given(SEEDS)
+    def every_form(seed: int) -> None:
+        test_forms.test_every_form_means_what_numpy_means.hypothesis.inner_test(fn, seed)
+
+    return every_form
+
+
+# (function, argument, wrong derivative, what is wrong, the test that notices)
+FAR_OUT: list[tuple[Any, int, Any, str, Any]] = [
+    (np.arctan2, 0, lambda g, y, a, b: g * b / (a * a + b * b), "squares overflow and vanish", FAR),
+    (np.arctan2, 1, lambda g, y, a, b: -g * a / (a * a + b * b), "squares overflow and vanish", FAR),
+    (np.arcsinh, 0, lambda g, y, x: g / np.sqrt(x * x + 1), "the square overflows", FAR),
+    (np.arccosh, 0, lambda g, y, x: g / np.sqrt(x * x - 1), "the square overflows", FAR),
+    (scipy.special.expit, 0, lambda g, y, x: g * y * (1 - y), "1 − σ is 0 from 37 on", FAR),
+    (sigmoid, 0, lambda g, y, x: g * y * (1 - y), "1 − σ is 0 from 37 on", FAR),
+    (scipys.sparse_product, 0, lambda g, y, a, b: g @ b, "transpose forgotten", PRODUCTS),
+    (scipys.sparse_product, 1, lambda g, y, a, b: a @ g, "transpose forgotten", PRODUCTS),
+]
 
 # (function, pattern, what stands there instead, what is wrong, the test that notices)
 LIMITS: list[tuple[Any, str, str, str, Any]] = [
@@ -31,7 +69,11 @@ LIMITS: list[tuple[Any, str, str, str, Any]] = [
     (linear_algebra.d_cofactors, "pairs * mT(_h)", "pairs * h", "a transpose, to second order",
      limits.test_determinants_of_singular_matrices),
     (cones.cone, "smooth * x", "0 * x", "a Hessian of 0 by convention", SQUARED),
-    (cones.same_call, "_a == _b", "False", "norm(x) · norm(x)", TWICE),
+    (cones.same_call, "a.fn is b.fn is not None", "False", "norm(x) · norm(x)", TWICE),
+    (cones.same_call, "pairs += [*_x, _k]", "return all(p is q for p, q in zip(a.args, b.args))", "std(x) · std(x)",
+     SPREAD),
+    (TABLE[np.var].forward, "max(_n - ddof, 0)", "max(_n - ddof, 1)", "ddof=1 of one entry", ONE),
+    (TABLE[np.std].forward, "max(_n - ddof, 0)", "max(_n - ddof, 1)", "ddof=1 of one entry", ONE),
     (cones.cone, "beyond(y)", "0", "a second derivative where there is none",
      limits.test_a_length_itself_has_no_second_derivative_at_0),
     (lengths.magnitude, "np.where(usable, _s, 1)", "np.ones_like(top)", "squares overflow", HUGE),
@@ -40,7 +82,28 @@ LIMITS: list[tuple[Any, str, str, str, Any]] = [
     (linear_algebra.over_gaps, "np.any(closed & used)", "False", "a choice taken for a gradient", TIED),
     (unbroadcast.fit, "share.dtype == np.float32", "False", "a million rows, one after the other",
      test_unbroadcast.test_broadcasting_over_a_million_rows),
+    (scipys.is_sparse_product, "any(_x)", "False", "A @ t refused", PRODUCTS),
+    (interface.product, "known or not _x", "True", "t @ A as an array of objects", PRODUCTS),
+    (kinds.Jointly.shares, "together[i]", "self.derivatives(g, t.data, *args, **t.kwargs)[i]", "O(n²) for n parts",
+     limits.test_thousands_of_parts_are_taken_apart_once),
+    (kinds.same_numbers, "True", "False", "NaN in a checkpoint", CHECKPOINT),
+    (kinds.same_numbers, "np.max(_a, initial=0, where=_w)", "np.max(_a, initial=0)", "changes beside infinity",
+     CHECKPOINT_INF),
     (forms.rebound, "is_default(_v, _d)", "True", "arguments dropped without a word", KEYWORDS),
+    (forms.remedy, "key in REMEDIES", "False", "dim= without a remedy that is true", KEYWORDS),
+    (forms.is_default, "value == default", "False", "NumPy's own default refused", WRITTEN_OUT),
+    (forms.rebound, "ours.append(value)", "named[p.name] = value", "np.negative(a=t)", forms_of(np.transpose)),
+    (axes.count, "axis is None", "axis is None or np.ndim(x) == 0", "a mean over an axis of a number",
+     forms_of(np.mean)),
+    (axes.axis_of, "ndim", "ndim + 1", "a negative axis", forms_of(np.diff)),
+    (TABLE[np.diag].forward, "v.ndim not in (1, 2)", "False", "diag of 3-D", forms_of(np.diag)),
+    (TABLE[np.take_along_axis].forward, "np.ndim(indices) != arr.ndim or _x or _y", "False", "indices of other axes",
+     forms_of(np.take_along_axis)),
+    (TABLE[np.repeat].forward, "axis is None or a.ndim == 0", "axis is None", "repeat of 0-d", forms_of(np.repeat)),
+    (TABLE[np.take].forward, "axis is None or a.ndim == 0", "axis is None", "take of 0-d", forms_of(np.take)),
+    (TABLE[np.linalg.norm].forward, "len(axes) == 1", "isinstance(axis, int)", "norm(t, 1, axis=(1,))",
+     forms_of(np.linalg.norm)),
+    (TABLE[np.column_stack].forward, "a.ndim < 2", "a.ndim == 1", "column_stack of numbers", forms_of(np.column_stack)),
     (scipys.refused, "instead[-1]", "'t.data'", "a remedy that loses the gradient",
      partial(test_scipys.test_the_message_names_what_to_use_instead, *test_scipys.REFUSED[0])),
 ]  # fmt: skip

@@ -17,8 +17,9 @@ from tests.battery import checks, planted
 from tests.battery.drawing import SEEDS, Case
 from tests.battery.every_case import CASES
 from tests.battery.plant import plant
+from tests.battery.planted_checks import CHECKS
 from tests.battery.planted_edges import EDGES
-from tests.battery.planted_limits import LIMITS
+from tests.battery.planted_limits import FAR_OUT, LIMITS
 from tests.calculus import test_composites
 from tests.core import test_interface as test_edges
 from tinygrad_nlp import embedding, rnn, rules
@@ -114,6 +115,12 @@ def row_passes(fn: Any) -> None:
     passes(checks_of(fn))
 
 
+@functools.cache
+def check_passes(check: Check) -> None:
+    """Once a check: several mistakes are planted for some."""
+    passes([check])
+
+
 @pytest.mark.parametrize(
     ("fn", "argument", "wrong", "why"), planted.RULES, ids=[f"{full_name(m[0])}: {m[3]}" for m in planted.RULES]
 )
@@ -152,15 +159,27 @@ def test_wrong_engines_are_caught(where: Any, old: str, new: str, why: str, monk
 
 @pytest.mark.parametrize(
     ("where", "old", "new", "why", "check"),
-    [*EDGES, *LIMITS],
-    ids=[f"{m[0].__name__}: {m[3]}" for m in [*EDGES, *LIMITS]],
+    [*EDGES, *LIMITS, *CHECKS],
+    ids=[f"{m[0].__name__}: {m[3]}" for m in [*EDGES, *LIMITS, *CHECKS]],
 )
 def test_wrong_edges_are_caught(
     where: Any, old: str, new: str, why: str, check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes([check])
+    check_passes(check)
     plant(monkeypatch, where, old, new)
     assert caught([check]), f"nothing noticed: {why}"
+
+
+@pytest.mark.parametrize(
+    ("fn", "argument", "wrong", "why", "check"), FAR_OUT, ids=[f"{full_name(m[0])} {m[1]}: {m[3]}" for m in FAR_OUT]
+)
+def test_wrong_rules_are_caught_by_the_test_of_their_kind(
+    fn: Any, argument: int, wrong: Any, why: str, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_passes(check)
+    derivatives = tuple(wrong if i == argument else d for i, d in enumerate(TABLE[fn].derivatives))
+    monkeypatch.setattr(TABLE[fn], "derivatives", derivatives)
+    assert caught([check]), f"nothing noticed a wrong derivative of {full_name(fn)}: {why}"
 
 
 def test_there_are_enough() -> None:
