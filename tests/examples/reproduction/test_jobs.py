@@ -14,6 +14,7 @@ import pytest
 from reproduction import jobs, sources, workers
 from reproduction.jobs import Job, perform_all
 
+from tests.battery.plant import plant
 from tests.examples.reproduction.reproduced import unreachable
 from tinygrad_nlp.console import BadInput
 from tinygrad_nlp.nlp.corpora import registry
@@ -317,8 +318,6 @@ def test_no_scheduler_is_one_line(place, monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_that_would_read_other_corpora_fails_and_leaves_no_result(place, monkeypatch, workers):
     """It would fall back to built-in text: here, because the folder holds nothing and there is no network."""
-    if workers > 1:
-        pass
     monkeypatch.setenv("TINYGRAD_NLP_CACHE", str(place / "cache"))
     monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
     monkeypatch.setattr(registry, "download", unreachable)
@@ -329,6 +328,12 @@ def test_a_worker_that_would_read_other_corpora_fails_and_leaves_no_result(place
         list(perform_all([job], place / "runs", expected, workers=workers))
     assert "\n" not in str(raised.value) and "Built-in corpora are used" in str(raised.value)
     assert not list((place / "runs").iterdir()) and not (place / "log").exists()
+
+
+def test_a_worker_that_does_not_look_would_be_noticed(place, monkeypatch):
+    plant(monkeypatch, sources.check, "hashes != dict(expected)", "False")
+    with pytest.raises(pytest.fail.Exception):
+        test_a_worker_that_would_read_other_corpora_fails_and_leaves_no_result(place, monkeypatch, 1)
 
 
 def test_a_worker_that_reads_the_same_corpora_runs(place, monkeypatch):
