@@ -224,18 +224,20 @@ def main() -> None:
     found: dict[str, Any] = {"cell": recipe.cell, "steps": recipe.steps, "seed": args.seed}
     if measured:
         points = [(line["seconds"], line["validation"]) for line in trained.logged() if "validation" in line]
-        for seconds, nats in points:
-            print(f"{seconds:6.1f} s   validation {nats:.4f} nats per character")
         found |= {"held out": held_out_figures(model, ids, held_out, args.counts or 0, args.dynamic)}
         found["cpu_seconds"] = process_time() - began
-        for name, nats in found["held out"].items():
-            print(f"{name:<20} {nats['nats']:.4f} nats per character, second half {nats['second half']:.4f}")
         curve(args.out / "char_rnn.png", points, "seconds", "validation loss (nats per character)")
     else:
         found |= passages(model, corpus)
+    write_json(args.out / "char_rnn.json", found)
+    if measured:
+        for seconds, nats in points:
+            print(f"{seconds:6.1f} s   validation {nats:.4f} nats per character")
+        for name, nats in found["held out"].items():
+            print(f"{name:<20} {nats['nats']:.4f} nats per character, second half {nats['second half']:.4f}")
+    else:
         places = "   ".join(f"{place} {found[place]:.3f}" for place in ("shakespeare", "wikipedia"))
         print(f"perplexity   {places}   ({recipe.cell})")
-    write_json(args.out / "char_rnn.json", found)
     if args.sample is not None:
         print(shown(args.sample), end="")
         rng = np.random.default_rng(args.seed)

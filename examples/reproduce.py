@@ -100,7 +100,6 @@ def reproduce(args: argparse.Namespace) -> None:
     rows, described = verdicts(found, numbers, state), sections(found, numbers, state)
     if fallback:
         rows, described = relabelled(rows), relabelled(described)
-    show(rows)
     smoke = "A few steps of everything, to show that it works: no verdicts."
     whole = {
         "introduction": INTRODUCTION,
@@ -115,6 +114,7 @@ def reproduce(args: argparse.Namespace) -> None:
     }
     write_json(args.out / "report.json", whole)
     write_text(args.out / "report.html", page(whole))
+    show(rows)
     print(f"{args.out / 'report.html'} and report.json written after {whole['seconds']:.0f} s", end=" ")
     print(f"({sum(cpu.values()):.0f} s of CPU in {jobs} jobs)")
 

@@ -302,13 +302,14 @@ def main() -> None:
         setting = replace(setting, words=3_000, bigrams=setting.bigrams and 1_000, epochs=2)
         setting = replace(setting, dimension=setting.dimension if setting.frozen else 20)
     vocabulary, table = corpus.test.vocabulary, None
+    found: dict[str, Any] = {"seed": args.seed}
     if setting.frozen:
         given = frozen_vectors(corpus, args.data, setting)
         share = ", ".join(f"{value:.1%} of {what}" for what, value in given.coverage.items())
         print(f"word vectors: {given.source}, for {share}")
         minimum, by_minimum = linear_minimum(given)
         right = accuracy(by_minimum > 0, given.parts[2].labels == 1)
-        print(f"no hidden layer, by L-BFGS: test {right:.4f}, gradient norm {minimum.gradient_norm:.0e}")
+        found["linear"] = {"test": right, "gradient_norm": minimum.gradient_norm}
         vocabulary, table, data = given.words, given.table, given.parts
     else:
         data = parts(corpus, setting)
@@ -319,17 +320,25 @@ def main() -> None:
         return
     if setting.frozen:
         model.embedding.table = table
-    for measured in epochs:
-        print(f"epoch {measured['epoch']:2}   validation {measured['validation']:.4f}   test {measured['test']:.4f}")
     best = chosen(epochs)
-    print(f"test accuracy {best['test']:.4f}, after the epoch that is best on the validation reviews ({best['epoch']})")
+    found |= {"epochs": epochs, "accuracy": best["test"]}
     if args.ngrams:
         by_ngrams, _ = fitted(corpus.train, corpus.test, args.ngrams, steps=5 if args.smoke else 40)
-        for name, z in {"n-grams": by_ngrams, "both": by_ngrams + log_odds(model, test)}.items():
-            print(f"test accuracy {accuracy(z > 0, test.labels == 1):.4f}, {name}")
-    write_json(args.out / "sentiment.json", {"epochs": epochs, "accuracy": best["test"], "seed": args.seed})
+        scores = {"n-grams": by_ngrams, "both": by_ngrams + log_odds(model, test)}
+        found |= {name: accuracy(z > 0, test.labels == 1) for name, z in scores.items()}
+    write_json(args.out / "sentiment.json", found)
     curve(args.out / "sentiment.png", [(m["epoch"], m["test"]) for m in epochs], "epoch", "test accuracy")
 
+    if setting.frozen:
+        print(
+            "no hidden layer, by L-BFGS: test {test:.4f}, gradient norm {gradient_norm:.0e}".format(**found["linear"])
+        )
+    for measured in epochs:
+        print(f"epoch {measured['epoch']:2}   validation {measured['validation']:.4f}   test {measured['test']:.4f}")
+    print(f"test accuracy {best['test']:.4f}, after the epoch that is best on the validation reviews ({best['epoch']})")
+    for name in ("n-grams", "both"):
+        if name in found:
+            print(f"test accuracy {found[name]:.4f}, {name}")
     for name in PUBLISHED_ERRORS:
         if name in corpus.test.names:
             row = corpus.test.row(name)

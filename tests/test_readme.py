@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_the_gradcheck_example_names_the_mistake() -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec("import numpy as np\n" + code, {})
     assert "factor 1/2 everywhere" in printed.getvalue()
+    assert printed.getvalue() == BLOCKS[BLOCKS.index(("python", code)) + 1][1]
 
 
 def test_the_excerpt_is_in_the_table() -> None:
@@ -52,6 +54,24 @@ def test_both_commands_make_their_own_environment() -> None:
         ".venv/bin/python examples/reproduce.py",
         ".venv/bin/python -m pytest",
     ]
+
+
+def test_the_script_that_follows_this_page_sees_its_commands_and_its_figures() -> None:
+    follow = runpy.run_path(str(ROOT / ".ci" / "readme.py"))
+    commands = [follow["shorter"](command) for command in follow["commands"](README)]
+    for said in ("reproduce.py --smoke --quiet", '-e ".[test]" && .venv/bin/python -m pytest', "activate"):
+        assert sum(command.endswith(said) for command in commands) == 1
+    assert len(commands) > 15 and all("--smoke" in command for command in commands if " examples/" in command)
+    assert [expected is None for _, expected in follow["blocks"](README)] == [False, False]
+    for name, right, wrong in [
+        ("examples/softmax_gradient.py", "5.1e-10", "5.1e-09"),
+        ("examples/backprop_by_hand.py", "2.2e-16", "2.2e-14"),
+        ("-m tinygrad_nlp.koans", "0 of 15 solved", "0 of 14 solved"),
+    ]:
+        bases = "6.798123456789\n" * 5 if "softmax" in name else ""
+        assert follow["figures"](f"python {name}", f"{right}\n{bases}") == ""
+        assert follow["figures"](f"python {name}", f"{wrong}\n{bases}") != ""
+        assert follow["figures"](f"python {name}", "") != ""
 
 
 def lines_of(path: str) -> int:

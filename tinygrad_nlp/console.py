@@ -1,15 +1,19 @@
-"""What our commands share: bad input is one clear line and exit code 2, Ctrl-C exit code 130, a closed pipe silent."""
-# tested in tests/test_main.py
+"""What our commands share: bad input is one clear line and exit code 2, Ctrl-C exit code 130, a closed pipe silent.
+
+A sign that standard output cannot say is lost, never the run; and BLAS has one thread.
+"""
+# tested in tests/test_platforms.py
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .files import FULL, FileError, say, shown
 
@@ -19,7 +23,11 @@ class BadInput(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """One clear line and exit code 2 for bad options, without the usage before it."""
+    """One clear line and exit code 2 for bad options, without the usage before it; --help prints in any encoding."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        tolerant_output()
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {shown(message, keep='')}; see {self.prog} --help\n")
@@ -27,6 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 def exit_code(command: Callable[[], int | None], name: str) -> int:
     """Call a command and say what stopped it; returns its exit code, or 0, or 2 for bad input, 130 for Ctrl-C."""
+    tolerant_output()
     try:
         with one_thread():
             code = command() or 0
@@ -55,10 +64,20 @@ def drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def tolerant_output() -> None:
+    """From here on standard output prints ? for a sign that its encoding lacks, such as σ in a pipe on Windows."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def one_thread() -> AbstractContextManager[object]:
-    """One BLAS thread: these matrices are so small that two threads spend their time waiting for each other."""
+    """One BLAS thread from here on, and inside as a context only, unless OMP_NUM_THREADS says how many.
+
+    Most of our matrices are so small that two threads spend their time waiting for each other. It takes threadpoolctl
+    (extra parallel); without it nothing changes.
+    """
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return nullcontext()
-    return threadpool_limits(1)
+    return nullcontext() if "OMP_NUM_THREADS" in os.environ else threadpool_limits(1)

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from .checking.report import Report
-from .console import Parser
+from .console import Parser, one_thread
 
 LAST = "exercise: "  # what a lesson prints last begins with this
 
 
 def begin(doc: str | None) -> None:
-    """The command line of a lesson, whose docstring this is: it takes --help. In a notebook there is none."""
+    """The command line of a lesson, whose docstring this is: it takes --help. In a notebook there is none.
+
+    BLAS has one thread from here on, as far as `console.one_thread` can say so.
+    """
+    one_thread()
     script = sys._getframe(1).f_globals.get("__file__")
     if script and Path(script).name == Path(sys.argv[0]).name:
         Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()

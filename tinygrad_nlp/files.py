@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ import numpy as np
 
 CAP = 1 << 31  # bytes: larger files than this are not ours
 KINDS = "biufU"  # booleans, integers, floats and text: no objects, no records
+WINDOWS = os.name == "nt"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -60,6 +62,7 @@ def refusal(error: OSError, path: str | Path) -> FileError:
     full = error.errno in FULL
     reason = "the disk is full" if full else error.strerror or str(error)
     remedy = "free some space or write to another folder" if full else "write to a folder that you may write to"
+    remedy += ", or close the program that has the file open" if WINDOWS and not full else ""
     return FileError(f"cannot write {path}: {reason}: {remedy}")
 
 
@@ -100,13 +103,24 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
     except OSError as error:
         raise refusal(error, path) from error
+
+
+def replace(temporary: str | Path, path: Path) -> None:
+    """os.replace, tried for a second on Windows, which refuses it while a scanner or a reader has the file open."""
+    for left in reversed(range(20 if WINDOWS else 1)):
+        try:
+            return os.replace(temporary, path)
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(0.05)
 
 
 def clear_unfinished(folder: Path, name: str = "*") -> None:

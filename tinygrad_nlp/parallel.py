@@ -367,7 +367,7 @@ def listen(world: Ranks, folder: Path, ears: socket.socket) -> None:
 
 def alive(host: str, process: int) -> bool:
     """Whether a process still runs, as far as one can see from this machine."""
-    if host != socket.gethostname():
+    if host != socket.gethostname() or os.name != "posix":  # elsewhere signal 0 is Ctrl-C
         return False
     try:
         os.kill(process, 0)

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .console import one_thread
 from .files import FileError, append, clear_unfinished, locked, read_tree, refusal, say, write_text, write_tree
 from .seeing.progress import progress
 from .tree import branches
@@ -117,7 +118,7 @@ class Run:
         if self.done > n:
             raise RunError(f"{self.folder} has done {self.done:,} steps, not {n:,}: ask for more, or do not resume")
         bar = progress(self.folder.name, self.done, n, self.quiet)
-        with self.locked(), noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
+        with self.locked(), one_thread(), noticing_interrupts() as interrupt, contextlib.closing(bar) as self.progress:
             clear_unfinished(self.folder)
             if self.done == 0:
                 for old in self.checkpoints():

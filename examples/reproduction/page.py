@@ -264,7 +264,7 @@ def main() -> None:
         report = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise FileError(f"cannot read {path}: {error}: name the report.json of a reproduction") from error
-    print(page(report), end="")
+    sys.stdout.buffer.write(page(report).encode())  # the page says that it is UTF-8
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import linecache
 from collections.abc import Sequence
 from typing import Any
 
+from ..console import tolerant_output
 from ..core.interface import name
 from ..engine import TABLE
 from .kinds import Each, Row
@@ -21,6 +22,7 @@ def table() -> str:
     >>> print(next(line for line in table().splitlines() if line.startswith("multiply")))
     multiply            rule       g * b | g * a
     """
+    tolerant_output()  # most probably it is printed next
     lines = []
     for fn, row in TABLE.items():
         lines.append(

@@ -39,7 +39,7 @@ class Argument:
 
 
 @dataclass(repr=False)
-class Report(notebook.Shown):
+class Report(notebook.Printed):
     """The outcome of gradcheck(): true when all is right; printed, it is a table with a line for each argument.
 
     `problems` belong to no single argument: inputs changed in place, too few gradients, outputs that cannot be
@@ -51,7 +51,7 @@ class Report(notebook.Shown):
     def __bool__(self) -> bool:
         return bool(self.arguments) and not self.problems and all(a.right for a in self.arguments)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         lines = [("argument", "shape", "", "worst at", "given", "numeric", "")]
         for a in self.arguments:
             at = ("", "", "") if a.index is None else (str(a.index), *a.pair())

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..console import tolerant_output
+
 ROWS, COLUMNS = 12, 10  # of an array that is shown as numbers; of a larger one the first and the last half of these
 MONO = "font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; color: inherit"
 FULL = "rgba(30, 150, 90, .8)"
@@ -33,6 +35,17 @@ class Shown:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+class Printed(Shown):
+    """A result that is made to be printed, as its text(): where standard output lacks a sign of it, that is lost."""
+
+    def __str__(self) -> str:
+        tolerant_output()  # most probably it is printed next
+        return self.text()
+
+    def text(self) -> str:
+        raise NotImplementedError
 
 
 def framed(page: str, title: str, height: int = 760) -> str:

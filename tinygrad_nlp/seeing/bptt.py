@@ -23,7 +23,7 @@ SHADES = "·░▒▓█"  # each ten times the one before; the last is for the 
 SCREEN = 32  # rows and columns of the text, at most
 
 
-class TimeMap(notebook.Shown):
+class TimeMap(notebook.Printed):
     """What time_map() returns: print it, .plot() it, or take .array (T, T), row t and column s, 0 for s > t."""
 
     def __init__(self, array: np.ndarray) -> None:
@@ -43,7 +43,7 @@ class TimeMap(notebook.Shown):
         lags = np.flatnonzero(norms)
         return float(np.exp(np.polyfit(lags, np.log(norms[lags]), 1)[0])) if len(lags) > 1 else float("nan")
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         norms, step = self.by_lag(), -(-len(self.array) // SCREEN)
         top = self.array.max() or 1.0
         lines = [f"‖∂L_t/∂h_s‖ over {len(norms)} steps: × {self.factor():.3g} for each step back"]
@@ -57,7 +57,7 @@ class TimeMap(notebook.Shown):
             )
         return "\n".join([*lines, f"down: t, right: s{f', every {step}' if step > 1 else ''}; █ largest, a tenth, … ·"])
 
-    __repr__ = __str__
+    __repr__ = text
 
     def _repr_html_(self) -> str:
         top, n = self.array.max() or 1.0, len(self.array)

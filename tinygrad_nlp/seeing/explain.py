@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.notebook import Shown, framed
+from ..core.notebook import Printed, framed
 from ..engine import Tensor
 from ..tree import named_leaves
 from .events import BackwardPass, backward_pass
@@ -20,16 +20,11 @@ from .page import heading, page
 from .text import text
 
 
-class Explanation(BackwardPass, Shown):
+class Explanation(BackwardPass, Printed):
     """What explain() returns: print it, or take .mermaid() or .html(path).
 
     `steps` are the calls, newest first, and `gradients` what they add up to, {leaf: gradient}.
     """
-
-    def __str__(self) -> str:
-        return text(self)
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return framed(page(self), f"Backpropagation through {heading(self)}")
@@ -37,6 +32,8 @@ class Explanation(BackwardPass, Shown):
     def text(self, everything: bool = False) -> str:
         """A line for each call and for each share. Loops are shown once and it fits a screen, unless everything."""
         return text(self, everything)
+
+    __repr__ = text
 
     def mermaid(self) -> str:
         """A Mermaid flowchart from the result down to the leaves, each arrow with its rule; loops as in text()."""

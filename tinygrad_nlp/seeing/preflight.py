@@ -56,10 +56,10 @@ def preflight(model: Any, batch: Any, loss: Loss, optimizer: Any = None, axis: i
         return Findings([str(error)])
 
 
-class Findings(list[str], notebook.Shown):
+class Findings(list[str], notebook.Printed):
     """What preflight() returns: a list of sentences, printed as one."""
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         return "\n".join(f"• {what}" for what in self) or "preflight: nothing suspicious"
 
     def _repr_html_(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...files import FULL, say
+from ...files import FULL, replace, say
 from ..text import CorpusError
 
 USER_AGENT = "tinygrad_nlp (a teaching library; downloads each corpus once and caches it)"
@@ -130,7 +130,7 @@ def download(url: str, path: Path, check: str, cap: int) -> None:
             sources = pooch.create(
                 fresh, base_url="", registry={path.name: known_hash}, urls={path.name: url}, retry_if_failed=RETRIES
             )
-            os.replace(sources.fetch(path.name, downloader=transfer), path)
+            replace(sources.fetch(path.name, downloader=transfer), path)
     except requests.RequestException as error:
         status = getattr(error.response, "status_code", None)
         reason = f"answered {status}" if status else f"broke off ({type(error).__name__})"
