@@ -9,25 +9,31 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("data", "plot", "progress", "parallel", "test")
+EXTRAS = ("data", "plot", "progress", "parallel", "cluster", "notebook", "test")
 
 
-def oldest(config: configparser.ConfigParser) -> list[str]:
-    """Each requirement of the core and of the tests, pinned to the lowest version that it allows."""
-    lines = [config["options"]["install_requires"], *(config["options.extras_require"].get(e, "") for e in EXTRAS)]
-    wanted = re.findall(r"^\s*([\w-]+)\s*>=\s*([\d.]+)\s*$", re.sub(r";\s*", "\n", "\n".join(lines)), re.M)
+def oldest() -> list[str]:
+    """Each requirement of the core and of what the tests use, pinned to the lowest version that setup.cfg allows."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = config["options.extras_require"]
+    lines = [config["options"]["install_requires"], *(extras[name] for name in EXTRAS)]
+    wanted = re.findall(r"^\s*([\w-]+(?:\[\w+\])?)\s*>=\s*([\d.]+)\s*$", re.sub(r";\s*", "\n", "\n".join(lines)), re.M)
     return sorted({f"{name}=={version}" for name, version in wanted})
 
 
+def environment(folder: Path) -> Path:
+    """The Python of a new environment in a folder."""
+    venv.create(folder, with_pip=True)
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
 def main() -> int:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg", encoding="utf-8")
-    pins = oldest(config)
+    pins = oldest()
     print("oldest:", *pins, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        python = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        subprocess.run([python, "-m", "pip", "install", "-q", *pins, "-e", str(ROOT)], check=True)
+        python = environment(Path(folder))
+        subprocess.run([python, "-m", "pip", "install", "-q", *pins, "-e", f"{ROOT}[test]"], check=True)
         return subprocess.run([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT, check=False).returncode
 
 
