@@ -8,7 +8,6 @@ The drivers import once and fork, so that a trial takes a fraction of a second.
 
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -111,6 +110,8 @@ def kill(folder, trials):
 
 def full(folder):
     """Let the disk be full at step 20; then go on."""
+    import resource
+
     expected = train(folder / "whole")
     before = {}
 

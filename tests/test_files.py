@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests import posix
 from tinygrad_nlp import files
 from tinygrad_nlp.files import (
     FileError,
@@ -147,6 +148,7 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
     assert (tmp_path / "t").read_text() == "new"
 
 
+@posix
 def test_folders_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match=r"cannot write .*absent/x: No such file or directory: write to a folder"):
@@ -171,6 +173,7 @@ except FileError as error:
 """
 
 
+@posix
 def test_a_full_disk(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     command = [sys.executable, "-c", FULL, str(tmp_path / "x.npz")]
@@ -361,6 +364,7 @@ def test_threads_and_processes_that_write_one_path_all_succeed(tmp_path):
     assert json.loads(path.read_text())["by"] in range(400) and [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
+@posix
 def test_links_are_replaced_and_never_followed(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -377,6 +381,7 @@ def test_links_are_replaced_and_never_followed(tmp_path, monkeypatch):
     assert victim.read_text() == "mine"
 
 
+@posix
 def test_a_lock_is_for_one_at_a_time_and_a_link_at_its_name_is_not_followed(tmp_path):
     pytest.importorskip("filelock")
     inside = []

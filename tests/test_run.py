@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import survivor
+from tests import posix, survivor
 from tinygrad_nlp import run as run_room
 from tinygrad_nlp.files import FileError, read_tree, write_tree
 from tinygrad_nlp.nn import Dropout, Sequential
@@ -60,12 +60,14 @@ def stopped(tmp_path, checkpoints):
 
 
 # %% To the same bytes
+@posix
 def test_twenty_kills_at_random_moments(tmp_path):
     result = driver("kill", tmp_path, 20)
     assert (result["equal"], result["killed"]) == (20, 20)
     assert any(result["resumed_from"])  # not all before the first checkpoint
 
 
+@posix
 def test_full_disk_leaves_the_checkpoints_and_nothing_else(tmp_path):
     result = driver("full", tmp_path)
     assert "checkpoint-000000021.npz: the disk is full: free some space" in result["message"]
@@ -330,6 +332,7 @@ def test_runs_of_four_processes_follow_each_other(tmp_path, whole):
     assert [line["step"] for line in Run(tmp_path).logged()] == [*range(41)]
 
 
+@posix
 def test_a_link_at_the_log_is_not_followed(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")

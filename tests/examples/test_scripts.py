@@ -12,6 +12,7 @@ import common
 import numpy as np
 import pytest
 
+from tests import posix
 from tinygrad_nlp.console import BadInput
 from tinygrad_nlp.files import FileError
 
@@ -122,6 +123,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_empty_file(name: str, tmp_path: P
     assert not list(tmp_path.glob("*curve*"))
 
 
+@posix
 def test_the_probe_of_the_output_folder_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".writable").symlink_to(tmp_path / "victim")

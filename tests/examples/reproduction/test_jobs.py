@@ -14,6 +14,7 @@ import pytest
 from reproduction import jobs, sources, workers
 from reproduction.jobs import Job, perform_all
 
+from tests import posix
 from tests.battery.plant import plant
 from tests.examples.reproduction.reproduced import unreachable
 from tinygrad_nlp.console import BadInput
@@ -171,6 +172,7 @@ def test_of_two_processes_that_want_the_same_jobs_each_does_some_and_none_is_don
     assert {path.suffix for path in (place / "runs").iterdir()} == {".json"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc to see processes in")
 @pytest.mark.parametrize("trial", range(2))
 def test_workers_end_with_a_parent_that_is_killed_and_the_next_one_is_right(place, trial):
     command = [sys.executable, "-c", script(place, "slow", workers=2)]
@@ -243,16 +245,19 @@ def survived(place, finished):
     assert len(list((place / "runs").glob("*.json"))) == 5
 
 
+@posix
 def test_a_killed_worker_loses_nothing(place):
     survived(place, list(perform_all([*draws(place), dies(place)], place / "runs", {}, workers=2)))
 
 
+@posix
 def test_a_run_that_always_kills_its_worker_is_given_up_in_one_line(place):
     with pytest.raises(BadInput, match="died 3 times") as raised:
         list(perform_all([dies(place, times=99)], place / "runs", {}, workers=2))
     assert "\n" not in str(raised.value)
 
 
+@posix
 @pytest.mark.filterwarnings("ignore")  # of what a cluster whose workers are killed says
 def test_a_killed_worker_loses_nothing_on_a_cluster(place):
     distributed = pytest.importorskip("distributed")
@@ -365,6 +370,7 @@ def test_a_dying_scheduler_is_one_line(place, caplog):
         assert "\n" not in str(raised.value) and not caplog.text
 
 
+@posix
 @pytest.mark.skipif(
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="started with Ctrl-C ignored, as by nohup"
 )
