@@ -62,7 +62,7 @@ def ranks() -> Ranks:
     try:
         from mpi4py import MPI
     except ImportError as error:
-        raise ImportError("mpiexec started this, but the extra [mpi] is missing: pip install mpi4py") from error
+        raise ImportError("mpiexec started this, but mpi4py (extra [mpi]) is missing: pip install mpi4py") from error
     return Ranks(MPI.COMM_WORLD)
 
 

@@ -148,4 +148,4 @@ def _data_extra(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError("downloads need the extra [data]: pip install pooch filelock") from error
+        raise ImportError(f"downloads need {name}, of the extra [data]: pip install pooch filelock") from error
