@@ -16,12 +16,12 @@ from tinygrad_nlp.run import Run
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ("softmax_gradient", "backprop_by_hand", "bigram", "word_rnn", "char_rnn", "sentiment")
 
-# What only POSIX has goes before anything else is imported. Pieces that the standard library itself needs here stay.
+# What only POSIX has goes before anything else is imported. What other libraries replace on Windows stays.
 WITHOUT_POSIX = """
 import os, signal, sys
-for name in ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"):
+for name in ("grp", "pty", "pwd", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
-for name in ("O_NOFOLLOW", "fork", "forkpty", "getloadavg", "getpgid", "getuid", "geteuid", "killpg", "mkfifo", "nice",
+for name in ("O_NOFOLLOW", "fork", "forkpty", "getloadavg", "getpgid", "killpg", "mkfifo", "nice",
              "sched_getaffinity", "sched_setaffinity", "setpgid", "setsid", "statvfs"):
     delattr(os, name)
 for name in ("SIGALRM", "SIGHUP", "SIGQUIT", "SIGUSR1", "alarm", "pthread_sigmask", "setitimer", "sigwait"):
@@ -74,10 +74,9 @@ def test_examples_run_with_an_ascii_output_and_without_posix(name, tmp_path):
     ("command", "code", "says"),
     [
         (["-m", "tinygrad_nlp"], 0, "COMMAND"),
-        (["-m", "tinygrad_nlp", "table", "sigmoid"], 0, "1 - y"),
+        (["-m", "tinygrad_nlp", "table", "sigmoid"], 0, "g * y * sigmoid(-x)"),
         (["-m", "tinygrad_nlp", "lessons", "6"], 0, "logits"),
         (["-m", "tinygrad_nlp", "koans", "mine.py"], 1, "0 of 15 solved"),
-        (["-m", "tinygrad_nlp", "koans", "--all", "mine.py"], 1, "0 of 15 solved"),
         (["-m", "tinygrad_nlp", "koans", "--json", "mine.py"], 1, '"out_of": 15'),
         ([ROOT / "examples/lessons/06_softmax.py", "--help"], 0, "Question: "),
         ([ROOT / "examples/lessons/06_softmax.py"], 0, course.LAST),
