@@ -178,6 +178,63 @@ def test_inputs_that_do_not_fit_are_named() -> None:
             nn.Dropout(rate, rng=rng)
 
 
+class Deep(nn.Module):
+    """Layers at several depths and in every kind of container."""
+
+    def __init__(self, wrong: int, rng: np.random.Generator) -> None:
+        widths = [4, 50, 20, 20]
+        widths[wrong] = 7
+        deep = [nn.Linear(n, m, rng=rng) for n, m in zip(widths, [50, 20, 20, 3], strict=True)]
+        self.encoder = nn.Sequential(deep[0], np.tanh, nn.Sequential(relu, deep[1]))
+        self.parts = {"between": (deep[2], deep[3])}
+
+    def forward(self, x: Any) -> Any:
+        first, second = self.parts["between"]
+        return second(first(self.encoder(x)))
+
+
+PLACES = ["encoder.layers[0]", "encoder.layers[2].layers[1]", "parts['between'][0]", "parts['between'][1]"]
+
+
+@pytest.mark.parametrize("wrong", range(4))
+@pytest.mark.parametrize("still", [False, True])
+def test_a_shape_error_names_the_layer_and_both_shapes_at_any_depth(wrong: int, still: bool) -> None:
+    model = Deep(wrong, np.random.default_rng(0))
+    model = nn.frozen(model) if still else model
+    x = (5, [4, 50, 20, 20][wrong])
+    widths = f"7 → {[50, 20, 20, 3][wrong]}"
+    says = f"{PLACES[wrong]} (Linear {widths}): affine: x {x}, W (7, {[50, 20, 20, 3][wrong]})"
+    for _ in range(2):  # an error is named once, however often it rises
+        with pytest.raises(ValueError) as raised:
+            model(np.ones((5, 4), np.float32))
+        assert str(raised.value).startswith(says) and "\n" not in str(raised.value)
+    assert eval(f"model.{PLACES[wrong]}", {"model": model}).W.shape[0] == 7
+
+
+def test_other_errors_of_a_layer_name_it_too_and_stay_what_they_are() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(TypeError, match=r"^layers\[0\] \(Linear 2 → 3\): x \(1, 2\) is float64 but W"):
+        nn.Sequential(nn.Linear(2, 3, rng=rng))(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"^layers\[0\] \(Embedding 5 → 2\): .*7"):
+        nn.Sequential(nn.Embedding(5, 2, rng=rng))(np.array([7]))
+
+    class Summing(nn.Module):
+        def forward(self, x: Any, axis: int) -> Any:
+            if axis == 7:
+                return x[axis]
+            if axis == 8:
+                raise KeyError("eight")
+            return np.sum(x, axis)
+
+    with pytest.raises(IndexError, match=r"^Summing: index 7 is out of bounds") as outside:
+        Summing()(np.ones(2), 7)
+    assert type(outside.value) is IndexError
+    with pytest.raises(np.exceptions.AxisError, match=r"^axis 9 is out of bounds"):  # has a text of its own
+        Summing()(np.ones(2), 9)
+    with pytest.raises(KeyError, match=r"^'eight'$"):
+        Summing()(np.ones(2), 8)
+
+
 # --- Dropout and frozen ---------------------------------------------------------------------------------------------
 
 
@@ -234,10 +291,10 @@ def test_parameters_are_named_once_and_arrays_are_none() -> None:
     assert repr(model).splitlines() == [
         "Tied (9 parameters)",
         "  parts: dict",
-        "    in: Linear",
+        "    in: Linear 2 → 2",
         "      W: (2, 2) float32",
         "      b: (2,) float32",
-        "    out: Linear",
+        "    out: Linear 2 → 2",
         "      W: (2, 2) float32",
         "      b: (2,) float32",
         "  mask: (2,) float32, constant",

@@ -6,7 +6,8 @@ To be read in this order:
     rules        the table, as a page of calculus
     fused        ops differentiated by hand (ŷ − y), each beside the composition that it means
     recurrent    RNN, GRU and LSTM through time, by hand and by reference
-    nn           layers, which are plain trees of Tensors
+    module       what a layer is: a plain tree of Tensors with a forward()
+    nn           layers, each a Module
     optim        SGD, Adam, clipping, schedules, averages
 
 Used by name:
@@ -14,6 +15,7 @@ Used by name:
     transforms   grad, vjp, jvp, jacobian, hessian, hvp and checkpoint, which take functions
     tree         dicts, lists and Modules with Tensors at their leaves
     run          a training loop that can be killed and resumed to the same bytes
+    saving       save and load: a Module with its configuration in one file
     files        files that are whole or not there
     console      what commands share: one clear line for bad input
     parallel     ranks that share a batch, over MPI, and train as one process does
@@ -44,6 +46,7 @@ from .engine import Tensor, gradients
 from .fused import affine, embedding, embedding_bag, softmax_cross_entropy
 from .recurrent import gru, lstm, rnn
 from .rules import log_softmax, logsumexp, relu, sigmoid, softmax
+from .saving import load, save
 from .seeing.bptt import time_map
 from .seeing.explain import explain
 from .seeing.preflight import preflight
@@ -72,6 +75,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "load",
     "log_softmax",
     "logsumexp",
     "lstm",
@@ -86,6 +90,7 @@ __all__ = [
     "rnn",
     "rule",
     "run",
+    "save",
     "sigmoid",
     "softmax",
     "softmax_cross_entropy",

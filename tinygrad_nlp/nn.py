@@ -1,4 +1,4 @@
-"""Layers: a Module is a plain object whose attributes are Tensors, arrays and other Modules; its forward() is NumPy.
+"""Layers: each is a Module (module.py), a plain object with Tensors in it, whose forward() is NumPy.
 
 There is no training mode. A live model holds Tensors; frozen(model) is the same model with arrays in their place, for
 inference and as the oracle of finite differences. PyTorch's names and argument order hold, with three differences:
@@ -9,7 +9,7 @@ float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from numpy.random import Generator
 from .core import habits
 from .engine import Tensor, writable
 from .fused import affine, embedding, embedding_bag
+from .module import Module as Module
+from .module import modules as modules
+from .module import named_modules as named_modules
 from .recurrent import gru, lstm, rnn
-from .tree import branches, map_leaves, named_leaves
+from .tree import map_leaves
 
 Shape = tuple[int, ...]
 
@@ -76,85 +79,7 @@ def orthogonal(shape: Shape, *, rng: Generator, dtype: Any = np.float32) -> np.n
     return np.ascontiguousarray(q if n >= m else q.T, dtype)
 
 
-# --- Module -----------------------------------------------------------------------------------------------------------
-
-
-class Module:
-    """Something with parameters and a forward(). Its attributes: Tensors, arrays (constants), Modules, lists and dicts
-    of them, and whatever else it needs.
-
-    >>> layer = Linear(2, 3, rng=np.random.default_rng(0))
-    >>> layer
-    Linear (9 parameters)
-      W: (2, 3) float32
-      b: (3,) float32
-    >>> layer(np.ones((5, 2), np.float32)).shape
-    (5, 3)
-    """
-
-    forward: Callable[..., Any]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        raise habits.missing(f"a {type(self).__name__}", name, habits.MODULE)
-
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """(dotted name, Tensor) in order of definition; a shared Tensor comes once, and arrays are no parameters."""
-        return ((name, leaf) for name, leaf in named_leaves(self) if isinstance(leaf, Tensor))
-
-    def parameters(self) -> list[Tensor]:
-        """The Tensors of named_parameters()."""
-        return [t for _, t in self.named_parameters()]
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter's values, by name."""
-        return {name: t.data.copy() for name, t in self.named_parameters()}
-
-    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over the values of a state_dict().
-
-        Raises ValueError, having changed nothing, unless all names, shapes and dtypes agree.
-        """
-        parameters = dict(self.named_parameters())
-        check_state(type(self).__name__, {name: t.data for name, t in parameters.items()}, state)
-        for name, t in parameters.items():
-            writable(t)[...] = state[name]
-
-    def __repr__(self) -> str:
-        count = sum(t.size for t in self.parameters())
-        return "\n".join([f"{title(self)} ({count:,} parameter{'' if count == 1 else 's'})", *outline(self, "  ")])
-
-
-def check_state(owner: str, ours: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
-    """Refuse a state that does not fit ours, naming every key that is missing on one side or differs."""
-
-    def kind(arrays: Mapping[str, np.ndarray], name: str) -> str:
-        return f"{np.shape(arrays[name])} {np.asarray(arrays[name]).dtype}" if name in arrays else "missing"
-
-    kinds = [(name, kind(ours, name), kind(state, name)) for name in dict.fromkeys([*ours, *state])]
-    problems = [f"{name!r} is {a} in the {owner}, {b} in the state" for name, a, b in kinds if a != b]
-    if problems:
-        raise ValueError(f"{'; '.join(problems)}: build the {owner} as it was when the state was saved")
-
-
-def title(module: Any) -> str:
-    """A Module's class and its plain settings."""
-    shown = {key: value for key, value in vars(module).items() if isinstance(value, (int, float, str))}
-    return " ".join([type(module).__name__, *(f"{key}={value}" for key, value in shown.items())])
-
-
-def outline(tree: Any, indent: str) -> Iterator[str]:
-    """One line for each leaf, function and Module below a tree."""
-    for key, branch in (branches(tree) or {}).items():
-        if isinstance(branch, (Tensor, np.ndarray)):
-            yield f"{indent}{key}: {branch.shape} {branch.dtype}{'' if isinstance(branch, Tensor) else ', constant'}"
-        elif isinstance(branch, Module) or any(outline(branch, "")):
-            yield f"{indent}{key}: {title(branch) if isinstance(branch, Module) else type(branch).__name__}"
-            yield from outline(branch, indent + "  ")
-        elif hasattr(branch, "__name__"):
-            yield f"{indent}{key}: {branch.__name__}"
+# --- Layers -----------------------------------------------------------------------------------------------------------
 
 
 def frozen(model: Any) -> Any:
@@ -168,17 +93,6 @@ def frozen(model: Any) -> Any:
         if isinstance(module, Dropout):
             module.rate = 0.0
     return still
-
-
-def modules(tree: Any) -> Iterator[Any]:
-    """Every Module in a tree, itself included."""
-    if isinstance(tree, Module):
-        yield tree
-    for branch in (branches(tree) or {}).values():
-        yield from modules(branch)
-
-
-# --- Layers -----------------------------------------------------------------------------------------------------------
 
 
 class Linear(Module):
@@ -205,8 +119,11 @@ class Linear(Module):
         W = self.W
         if x.dtype != W.dtype and "c" not in (x.dtype.kind, W.dtype.kind):  # complex: a complex-step check
             remedy = f"x.astype(np.{W.dtype}), or a model with another dtype="
-            raise TypeError(f"Linear: x {x.shape} is {x.dtype} but W {W.shape} is {W.dtype}: {remedy}")
+            raise TypeError(f"x {x.shape} is {x.dtype} but W {W.shape} is {W.dtype}: {remedy}")
         return affine(x, W, np.zeros(W.shape[1], W.dtype) if self.b is None else self.b)
+
+    def _sizes(self) -> tuple[int, ...]:
+        return np.shape(self.W)
 
 
 class Embedding(Module):
@@ -220,10 +137,14 @@ class Embedding(Module):
         """A layer around a given table (V, D): a constant, unless freeze=False makes it a parameter."""
         layer = cls.__new__(cls)
         layer.table = np.asarray(table) if freeze else Tensor(table)
+        layer._made_with = np.shape(table), {"rng": np.random.default_rng(0), "dtype": layer.table.dtype}
         return layer
 
     def forward(self, ids: Any) -> Any:
         return embedding(self.table, ids)
+
+    def _sizes(self) -> tuple[int, ...]:
+        return np.shape(self.table)
 
 
 class EmbeddingBag(Embedding):
@@ -266,6 +187,9 @@ class Recurrent(Module):
 
     def no_state(self, x: Any) -> np.ndarray:
         return np.zeros((*x.shape[1:-1], self.W.shape[0]), x.dtype)
+
+    def _sizes(self) -> tuple[int, ...]:
+        return np.shape(self.input.W)[0], np.shape(self.W)[0]
 
 
 class RNN(Recurrent):

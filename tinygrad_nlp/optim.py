@@ -25,7 +25,8 @@ import numpy as np
 from .core import habits
 from .core.sparse import RowSparse, length
 from .engine import Tensor, writable
-from .nn import check_state, frozen
+from .module import check_state
+from .nn import frozen
 from .tree import branches, map_leaves, named_leaves
 
 BLOCK = 1 << 16  # numbers of a parameter updated at a time

@@ -88,7 +88,7 @@ def test_a_loaded_model_can_be_trained_further(tmp_path):
 
 
 def test_what_cannot_be_saved(tmp_path):
-    with pytest.raises(TypeError, match="cannot save a Linear, only NeuralBigram, CharRNN, DeepAveragingNetwork:"):
+    with pytest.raises(TypeError, match="cannot save a Linear here, only NeuralBigram, CharRNN, DeepAveragingNetwork:"):
         save(tmp_path / "m.npz", nn.Linear(2, 2, rng=RNG), LETTERS)
     with pytest.raises(ValueError, match="the vocabulary has 3 symbols but the model 5 rows: pass the vocabulary"):
         save(tmp_path / "m.npz", MODELS["bigram"][0], Characters("abc"))
@@ -113,26 +113,37 @@ def refused(path, tree, message):
 def test_a_wrong_name_shape_or_dtype_names_both_sides(path):
     save(path, *MODELS["rnn gru 1 float32"])
     tree = read_tree(path)
-    values, settings = tree["values"], tree["settings"]
+    values, module = tree["values"], tree["module"]
     W = values["output.W"]
+
+    def of(**settings):
+        return {"module": module | {"settings": module["settings"] | settings}}
+
     for wrong, message in [
         ({"values": values | {"output.W": W.T}}, r"'output.W' .*\(3, 5\) float32.*\(5, 3\) float32"),
         ({"values": values | {"output.W": W.astype(float)}}, r"'output.W' .*float32.*float64"),
         ({"values": values | {"other.W": W}}, r"'other.W' is missing in the CharRNN, \(3, 5\) float32 in the state"),
         ({"values": {k: v for k, v in values.items() if k != "output.W"}}, r"'output.W' .*\(3, 5\) float32.*missing"),
-        ({"model": "Transformer"}, "it holds a 'Transformer', not one of NeuralBigram, CharRNN, Deep"),
-        ({"format": 2}, "its format is 2, this version reads 1"),
+        (
+            {"module": module | {"of": "Transformer"}},
+            "it holds a 'Transformer', not one of NeuralBigram, CharRNN,",
+        ),
+        ({"format": 1}, "its format is 1, this version reads 2"),
         ({"vocabulary": {"characters": "abc"}}, "the vocabulary has 3 symbols but the model 5 rows"),
         ({"vocabulary": {"pickle": "abc"}}, "it holds no vocabulary that is known"),
-        ({"settings": settings | {"cell": "os.system"}}, "unknown cell 'os.system'"),
-        ({"settings": settings | {"hidden": 10**9}}, r"its setting hidden is 1000000000, and it holds \d+ numbers"),
-        ({"settings": settings | {"hidden": 2000}, "values": values | {"x": np.zeros(2000)}}, "more numbers than"),
-        ({"settings": settings | {"rng": 5}}, "TypeError"),
-        ({"settings": None}, "TypeError"),
-        ({"settings": settings | {"layers": 20}}, "its setting layers is 20, and it holds [0-9]+ arrays"),
+        (of(cell="os.system"), "unknown cell 'os.system'"),
+        (of(hidden=10**9), r"a setting is 1000000000, and a file of this size may ask for 100,\d+ numbers"),
+        (of(hidden=2000) | {"values": values | {"x": np.zeros(2000)}}, "more numbers than"),
+        (of(rng=5), "TypeError"),
+        (of(embedding={"is": "name", "of": "os.system"}), "it names 'os.system': pass that class or function to load"),
+        (of(embedding={"is": "name", "of": "tanh"}), "TypeError"),
+        (of(embedding={"is": "call", "of": "tanh"}), "an argument that cannot be read"),
+        ({"module": None}, "TypeError"),
+        ({"settings": {}}, "batch_first is False in a new one and None in this"),
+        (of(layers=20), "its setting layers is 20, and it holds [0-9]+ arrays"),
     ]:
         refused(path, tree | wrong, message)
-    refused(path, {k: v for k, v in tree.items() if k != "settings"}, "KeyError: 'settings'")
+    refused(path, {k: v for k, v in tree.items() if k != "module"}, "KeyError: 'module'")
     refused(path, [], "TypeError")
 
 

@@ -121,8 +121,6 @@ PACKAGE = {
     "Variable": "write Tensor(array)",
     "Parameter": "write Tensor(array): what wants a gradient is a parameter",
     **dict.fromkeys(("device", "cuda", "devices", "device_put"), CPU),
-    "save": "nlp.saved.save(path, model, vocabulary), or files.write_tree(path, model.state_dict())",
-    "load": "nlp.saved.load(path), or model.load_state_dict(files.read_tree(path))",
     "numpy": "import numpy as np: its functions work on Tensors",
     "tree_util": "tree.map_leaves, tree.named_leaves and ravel",
     "tree_map": "tree.map_leaves(change, tree)",
