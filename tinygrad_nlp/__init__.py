@@ -26,7 +26,7 @@ Rooms behind them:
     core         what the engine stands on: the array side of a Tensor, broadcasting undone, sparse gradients, messages
     calculus     what stands around the table: how a row is made, and the functions defined by others
     checking     is a gradient right, and if not, what is wrong with it? gradcheck and what it is made of
-    seeing       backpropagation made visible: explain, watch, preflight, the map of gradients through time
+    seeing       backpropagation made visible: explain, watch, preflight, summary, profile, gradients through time
     koans        broken derivatives for you to repair
     course       what the lessons share, and lessons as notebooks
     nlp          language modelling on top of the engine: corpora, text, counts, metrics, models, sampling
@@ -50,6 +50,8 @@ from .saving import load, save
 from .seeing.bptt import time_map
 from .seeing.explain import explain
 from .seeing.preflight import preflight
+from .seeing.profile import profile
+from .seeing.summary import summary
 from .seeing.watch import watch
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .tree import ravel
@@ -85,6 +87,7 @@ __all__ = [
     "optim",
     "polygamma",
     "preflight",
+    "profile",
     "ravel",
     "relu",
     "rnn",
@@ -95,6 +98,7 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "solve_triangular",
+    "summary",
     "table",
     "taylor_test",
     "time_map",

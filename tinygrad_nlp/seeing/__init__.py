@@ -1,1 +1,1 @@
-"""Backpropagation made visible: explain, watch, preflight, and the map of gradients through time."""
+"""Backpropagation made visible: explain, watch, preflight, summary, profile, and the map of gradients through time."""
