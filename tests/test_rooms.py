@@ -161,3 +161,44 @@ def test_code_is_clear_instead_of_clever() -> None:
             assert clever(ast.parse(path.read_text(encoding="utf-8"))) == [], path
     for line in ("1 if a else 2 if b else 3", "'s' * (n != 1)", "[x] * bool(y)", "[0 for a[i] in b]"):
         assert clever(ast.parse(line)), "the check sees nothing"
+
+
+def private_names(tree: ast.AST) -> list[str]:
+    """Names with one underscore that are taken from a library which is neither Python's own nor ours."""
+
+    def library(module: str) -> bool:
+        return module.partition(".")[0] not in {*sys.stdlib_module_names, "", "tinygrad_nlp", "tests", *OURS}
+
+    def private(name: str) -> bool:
+        return any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+
+    found, libraries = [], set()
+    for node in ast.walk(tree):
+        names = node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        module = node.module or "" if isinstance(node, ast.ImportFrom) and not node.level else ""
+        for alias in names:
+            full = f"{module}.{alias.name}" if module else alias.name
+            if library(full) and not (isinstance(node, ast.ImportFrom) and node.level):
+                libraries.add(alias.asname or alias.name.partition(".")[0])
+                found += [full] * private(full)
+    for node in ast.walk(tree):
+        root = node
+        while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
+            root = root.func if isinstance(root, ast.Call) else root.value
+        if isinstance(node, ast.Attribute) and private(node.attr) and isinstance(root, ast.Name):
+            found += [ast.unparse(node)] * (root.id in libraries)
+    return found
+
+
+OURS = {
+    path.stem for folder in ("examples", "benchmarks") for path in (ROOT / folder).iterdir()
+}  # they import each other
+
+
+def test_no_private_names_of_libraries() -> None:
+    for folder in ("tinygrad_nlp", "examples", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert private_names(ast.parse(path.read_text(encoding="utf-8"))) == [], path
+    for line in ("import joblib\njoblib.x._pool", "from pooch._hash import f", "import numpy as np\nnp.f()[0]._g"):
+        assert private_names(ast.parse(line)), "the check sees nothing"
+    assert private_names(ast.parse("import sys\nsys._getframe()\nself._x")) == []

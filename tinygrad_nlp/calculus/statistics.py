@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,8 @@ def corrcoef(x: Array, y: Array = None, rowvar: bool = True) -> Array:
 
 # --- Differences, integrals, interpolation ----------------------------------------------------------------------------
 
+NOTHING = inspect.signature(np.diff).parameters["prepend"].default  # NumPy's own sign for an argument that is left out
+
 
 @composite(np.diff)
 def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
@@ -130,7 +133,7 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
         return a
     axis = axis_of(axis, a.ndim)
     edge = [*a.shape[:axis], 1, *a.shape[axis + 1 :]]
-    ends = [None if x is None or x is np._NoValue else array(x) for x in (prepend, append)]
+    ends = [None if x is None or x is NOTHING else array(x) for x in (prepend, append)]
     ends = [x if x is None or x.ndim else np.broadcast_to(x, edge) for x in ends]
     around = [x for x in (ends[0], a, ends[1]) if x is not None]
     a = np.moveaxis(np.concatenate(around, axis) if len(around) > 1 else a, axis, 0)
