@@ -124,7 +124,7 @@ def watched(results: Any, quiet: bool) -> Any:
     if quiet or not sys.stderr.isatty():
         return results
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         return results
     return tqdm(results, desc="jobs", unit=" jobs", leave=False)

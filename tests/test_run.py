@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -397,6 +398,19 @@ def test_progress_on_a_terminal(tmp_path, monkeypatch, quiet, installed):
     for _ in (run := Run(tmp_path / "words", quiet=quiet)).steps(3):
         run.log(loss=0.25)
     assert terminal.text == "" if quiet else "words" in terminal.text and "3/3" in terminal.text
+
+
+def test_a_callback_is_given_what_is_logged(tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    run = Run(tmp_path, quiet=True, on_log=seen.append)
+    for step in run.steps(3):
+        run.log(loss=np.float32(step + 0.5), rate=float("inf"), note="text")
+    assert [(line["step"], line["loss"], line["rate"], line["note"]) for line in seen] == [
+        (step, step + 0.5, float("inf"), "text") for step in range(3)
+    ]
+    assert all(type(line["loss"]) is float and line["seconds"] >= 0 for line in seen)
+    assert [line["rate"] for line in run.logged()] == ["inf"] * 3  # JSON has no infinity
+    assert [line["seconds"] for line in run.logged()] == [line["seconds"] for line in seen]
 
 
 def test_no_progress_in_a_pipe(tmp_path, capsys):

@@ -22,7 +22,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -63,6 +63,7 @@ class Run:
         keep: what the loop carries from step to step: arrays, numbers, text, and dicts, lists and tuples of them.
         resume: go on from the newest checkpoint that is whole; from step 0 where there is none yet.
         quiet: no progress. There is none either where standard error is not a terminal.
+        on_log: a function that is given what log() writes, a dict: for a CSV file, TensorBoard, ….
         save_seconds: between two checkpoints. When they are taken does not change the numbers.
         parts: model=model, optimizer=optimizer, …: whatever has state_dict() and load_state_dict().
 
@@ -84,6 +85,7 @@ class Run:
         keep: Mapping[str, Any] | None = None,
         resume: bool = False,
         quiet: bool = False,
+        on_log: Callable[[dict[str, Any]], object] | None = None,
         save_seconds: float = 30.0,
         **parts: Stateful,
     ) -> None:
@@ -98,7 +100,7 @@ class Run:
         self.folder, self.log_file = Path(folder), Path(folder) / "log.jsonl"
         self.config = json.loads(json.dumps(dict(config or {})))
         self.hashes, self.generators, self.keep = dict(hashes or {}), dict(generators or {}), dict(keep or {})
-        self.parts, self.quiet, self.save_seconds = parts, quiet, save_seconds
+        self.parts, self.quiet, self.on_log, self.save_seconds = parts, quiet, on_log, save_seconds
         self.done, self.step, self.seconds, self.began = 0, -1, 0.0, 0.0
         self.progress: Any = None
         self.inside = False  # a step that has begun and not ended
@@ -146,10 +148,13 @@ class Run:
         """Append to log.jsonl: the step (0 is the first; n after the loop), seconds of training, and these values."""
         if self.step < 0:
             raise RuntimeError("log() before the first step: call it in or after `for step in run.steps(n)`")
-        values = {key: loggable(value) for key, value in values.items()}
+        values = {key: value.item() if hasattr(value, "item") else value for key, value in values.items()}
         if self.progress is not None:
             self.progress.set_postfix(values, refresh=False)
-        append(self.log_file, json.dumps({"step": self.step, "seconds": round(self.elapsed(), 3), **values}) + "\n")
+        line = {"step": self.step, "seconds": round(self.elapsed(), 3), **values}
+        append(self.log_file, json.dumps({key: sayable(value) for key, value in line.items()}) + "\n")
+        if self.on_log is not None:
+            self.on_log(line)
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """The lock on the folder, which load() and steps() hold."""
@@ -272,9 +277,8 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
 
 
-def loggable(value: Any) -> Any:
-    """A number of NumPy, or a Tensor of one number, as JSON can say it; NaN and infinity become text."""
-    value = value.item() if hasattr(value, "item") else value
+def sayable(value: Any) -> Any:
+    """A value as JSON can say it: NaN and infinity become text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -20,7 +20,7 @@ def progress(name: str, done: int, n: int, quiet: bool) -> Any:
     if quiet or not sys.stderr.isatty():
         return Lines(name, done, n, seconds=math.inf)
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         return Lines(name, done, n, seconds=5.0)
     return tqdm(desc=name, initial=done, total=n, dynamic_ncols=True)
