@@ -3,6 +3,8 @@ approved."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,10 @@ from hypothesis import given, settings
 from tinygrad_nlp.strategies import TORCH_LAYOUTS, arrays
 
 torch = pytest.importorskip("torch")
+from tests.checking import foreign  # noqa: E402
+from tests.checking.foreign import W42, product, x34  # noqa: E402
 from tinygrad_nlp.checking import with_torch  # noqa: E402 (it needs torch)
 
-rng = np.random.default_rng(0)
-x34, W42, b2 = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=2)
 gradcheck = with_torch.gradcheck
 
 
@@ -32,10 +34,6 @@ def function(forward, backward):
             return backward(g, *ctx.saved_tensors)
 
     return Fn.apply
-
-
-def affine(x, W, b):
-    return x @ W + b
 
 
 def lookup(table, ids):
@@ -57,34 +55,22 @@ def in_place(g, y, x):
 
 
 RIGHT = [
-    (function(torch.tanh, lambda g, y, x: g * (1 - y * y)), (x34,)),
-    (function(affine, lambda g, y, x, W, b: (g @ W.T, x.T @ g, g.sum(0))), (x34, W42, b2)),
+    *foreign.right(function, torch, torch.relu),
     (function(lookup, accumulated), (x34, np.array([0, 2, 0]))),
-    (function(torch.relu, lambda g, y, x: g * (x > 0)), (np.array([-1.0, 0.0, 2.0]),)),
     (torch.nn.functional.softplus, (x34,)),
-    (lambda x: {"a": torch.sin(x), "b": [x.sum()]}, (x34,)),
     (torch.nn.Linear(4, 2), (x34,)),
     (torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Tanh()), (x34,)),
     (torch.nn.Embedding(5, 3), (np.array([1, 4, 1]),)),
     (lambda x: x.mean(), (torch.tensor(x34, dtype=torch.float32),)),
 ]
-MISTAKES = {  # eight and more, as they are made; what the report says
-    "upstream ignored": (function(torch.tanh, lambda g, y, x: 1 - y * y), (x34,), "upstream ignored"),
-    "input for output": (function(torch.tanh, lambda g, y, x: g * (1 - x * x)), (x34,), "input for output"),
-    "W not transposed": (
-        function(lambda x, W: x @ W, lambda g, y, x, W: (g @ W, x.T @ g)), (x34, rng.normal(size=(4, 4))), "transpose",
-    ),
+MISTAKES = foreign.mistakes(function, torch, torch.relu) | {
     "gradient of W transposed": (
-        function(lambda x, W: x @ W, lambda g, y, x, W: (g @ W.T, g.T @ x)), (x34, W42), "raised RuntimeError",
+        function(product, lambda g, y, x, W: (g @ W.T, g.T @ x)), (x34, W42), "raised RuntimeError",
     ),
-    "mean as a sum": (
-        function(lambda x: x.mean(), lambda g, y, x: g * torch.ones_like(x)), (x34,), "factor 12 everywhere",
-    ),
-    "mask inverted": (function(torch.relu, lambda g, y, x: g * (x < 0)), (x34,), "mask inverted"),
     "repeated ids": (function(lookup, overwritten), (x34, np.array([0, 2, 0, 1])), "overwritten"),
     "g changed in place": (function(torch.square, in_place), (x34,), "changed the upstream gradient g in place"),
     "nothing for W": (
-        function(lambda x, W: x @ W, lambda g, y, x, W: (g @ W.T, None)), (x34, W42), "zeros: every number is 0",
+        function(product, lambda g, y, x, W: (g @ W.T, None)), (x34, W42), "zeros: every number is 0",
     ),
     "a part detached": (lambda x: x + torch.tanh(x).detach(), (x34,), "derivative left out"),
     "all detached": (lambda x: torch.tanh(x).detach(), (x34,), "look for detach, data or item"),
@@ -98,23 +84,43 @@ MISTAKES = {  # eight and more, as they are made; what the report says
 
 
 @pytest.mark.parametrize("case", RIGHT, ids=range(len(RIGHT)))
-def test_right_ones_pass(case):
+def test_right_ones_pass(case: Any) -> None:
     f, args = case
-    report = gradcheck(f, *args)
-    assert report, report
+    foreign.check(gradcheck(f, *args))
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_found_and_named(name):
+def test_mistakes_are_found_and_named(name: str) -> None:
     f, args, says = MISTAKES[name]
-    report = gradcheck(f, *args)
-    assert not report and says in str(report), report
+    foreign.check(gradcheck(f, *args), says)
 
 
 def test_the_users_own_backward_pass_runs():
     calls = []
     fn = function(torch.sin, lambda g, y, x: calls.append(1) or g * torch.cos(x))
     assert gradcheck(fn, x34) and len(calls) >= 2
+
+
+def test_arguments_have_the_names_that_forward_gives_them() -> None:
+    class Old(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, scale: Any) -> Any:
+            return x * scale
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g, g
+
+    class New(Old):
+        @staticmethod
+        def forward(image: Any, factor: Any) -> Any:
+            return image * factor
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
+
+    names = [[a.name for a in gradcheck(kind.apply, x34, 1 + x34).arguments] for kind in (Old, New)]
+    assert names == [["x", "scale"], ["image", "factor"]]
 
 
 def test_parameters_are_named_and_left_as_they_were():

@@ -1,5 +1,4 @@
 """What gradcheck() found out: a Report, with an Argument for each array that was differentiated."""
-# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 
@@ -7,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 from ..core import notebook
+
+LINE = 200  # characters of what is wrong, in a line
 
 
 @dataclass
@@ -67,7 +68,14 @@ class Report(notebook.Printed):
     def __repr__(self) -> str:
         """One line with what is wrong, which is what pytest shows of a failed `assert gradcheck(...)`."""
         wrong = [str(a) for a in self.arguments if not a.right] + self.problems
-        return " | ".join([f"<gradcheck: {'right' if self else 'WRONG'}", *wrong]) + ">"
+        said: list[str] = []
+        for what in wrong:  # pytest shows 240 characters and cuts in the middle
+            left = LINE - sum(len(part) + 3 for part in said)
+            if len(what) > left and said:
+                break
+            said.append(what if len(what) <= left else what[: left - 1] + "…")
+        rest = [f"and {len(wrong) - len(said)} more"] if len(said) < len(wrong) else []
+        return " | ".join([f"<gradcheck: {'right' if self else 'WRONG'}", *said, *rest]) + ">"
 
     def _repr_html_(self) -> str:
         return notebook.report(str(self).splitlines()[0], bool(self), self.arguments, self.problems)
