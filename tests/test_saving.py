@@ -178,9 +178,9 @@ def test_a_file_names_nothing_that_the_caller_did_not_give(tmp_path: Any) -> Non
     path = tmp_path / "m.npz"
     save(path, model())
     tree = read_tree(path)
-    with pytest.raises(FileError, match="it names 'Model': pass that class or function to load"):
+    with pytest.raises(FileError, match="names 'Model': pass that class or function to load"):
         load(path)
-    with pytest.raises(FileError, match="it names 'steep'"):
+    with pytest.raises(FileError, match="names 'steep'"):
         load(path, Model, Block)
 
     def of(key: str, value: Any) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def test_a_file_names_nothing_that_the_caller_did_not_give(tmp_path: Any) -> Non
 
     known = (Model, Block, steep)
     for name in ("os.system", "__import__", "eval", "tinygrad_nlp.nn.Linear"):
-        refused(path, of("blocks", {"is": "name", "of": name}), "it names ", *known)
-        refused(path, of("blocks", {"is": "module", "of": name, "settings": {}}), "it names ", *known)
+        refused(path, of("blocks", {"is": "name", "of": name}), "names ", *known)
+        refused(path, of("blocks", {"is": "module", "of": name, "settings": {}}), "names ", *known)
     refused(path, of("blocks", {"is": "module", "of": "steep", "settings": {}}), "'steep' is no Module", *known)
     refused(path, of("other", 1), "Model takes no other", *known)
     refused(path, tree | {"module": "Model"}, "it holds a str, not a Module", *known)

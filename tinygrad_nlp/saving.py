@@ -22,7 +22,7 @@ import numpy as np
 from . import nn
 from .core.interface import name
 from .engine import TABLE, Tensor, writable
-from .files import CAP, damaged, read_tree, write_tree
+from .files import CAP, FileError, damaged, read_tree, write_tree
 from .module import Module, check_state, named_modules
 from .tree import branches, map_leaves, named_leaves
 
@@ -66,6 +66,8 @@ def load(path: str | Path, *known: Callable[..., Any], rng: np.random.Generator 
     tree = read_tree(path, cap)
     try:
         return built(tree, known, rng)
+    except FileError as error:
+        raise FileError(f"{path} {error}") from error
     except Exception as error:  # whatever a file says, it is the file that is wrong
         raise damaged(path, error) from error
 
@@ -276,5 +278,5 @@ def unpacked(tree: Any, values: Mapping[str, Any], known: Mapping[str, Any], zer
 
 def found(key: str, known: Mapping[str, Any]) -> Any:
     if key not in known:
-        raise ValueError(f"it names {key!r}: pass that class or function to load() if you trust it")
+        raise FileError(f"names {key!r}: pass that class or function to load(), if this is the file that you mean")
     return known[key]

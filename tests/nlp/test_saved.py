@@ -135,7 +135,7 @@ def test_a_wrong_name_shape_or_dtype_names_both_sides(path):
         (of(hidden=10**9), r"a setting is 1000000000, and a file of this size may ask for 100,\d+ numbers"),
         (of(hidden=2000) | {"values": values | {"x": np.zeros(2000)}}, "more numbers than"),
         (of(rng=5), "TypeError"),
-        (of(embedding={"is": "name", "of": "os.system"}), "it names 'os.system': pass that class or function to load"),
+        (of(embedding={"is": "name", "of": "os.system"}), "names 'os.system': pass that class or function to load"),
         (of(embedding={"is": "name", "of": "tanh"}), "TypeError"),
         (of(embedding={"is": "call", "of": "tanh"}), "an argument that cannot be read"),
         ({"module": None}, "TypeError"),

@@ -1,0 +1,69 @@
+"""The documentation is true: its code runs, and prints what stands below it; every public name is on a page."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tinygrad_nlp.engine import TABLE
+from tinygrad_nlp.run import Run
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("[!l_]*/*.md")])  # not lessons/ and _build/, which are made
+BLOCK = re.compile(r"```(python|text)\n(.*?)```", re.S)  # a {code-block} is a fragment, which does not run by itself
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(code, what it prints) for each block of a page, in order."""
+    found = [match.groups() for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+    pairs = zip(found, [*found[1:], ("", "")], strict=False)
+    return [(code, text if after == "text" else "") for (kind, code), (after, text) in pairs if kind == "python"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_the_code_of_a_page_prints_what_stands_below_it(page: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    rows = set(TABLE)
+    try:
+        for code, text in blocks(page):
+            for library in re.findall(r"^(?:import|from) (torch|jax)\b", code, re.M):
+                pytest.importorskip(library)
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(code, page.name, "exec"), names)
+            assert printed.getvalue() == text, f"{page.name} prints:\n{printed.getvalue()}"
+    finally:
+        for fn in set(TABLE) - rows:  # what a page adds to the table
+            del TABLE[fn]
+
+
+def test_the_callback_for_tensorboard(tmp_path: Path, monkeypatch: Any) -> None:
+    """The fragment as it stands on the page, with a writer of ours in the place of the library's."""
+    written: list[tuple[str, float, int]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str, purge_step: int) -> None:
+            self.purged = purge_step
+
+        def add_scalar(self, key: str, value: float, global_step: int) -> None:
+            written.append((key, value, global_step))
+
+        def close(self) -> None:
+            written.append(("closed", self.purged, 0))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=SummaryWriter))
+    page = (DOCS / "howto" / "log_a_run.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```\{code-block\} python\n(from tensorboardX.*?)```", page, re.S)
+    exec(compile(code, "log_a_run.md", "exec"), {"Run": partial(Run, quiet=True)})
+    assert [line for line in written if line[0] == "loss"] == [("loss", 1 / (step + 1), step) for step in range(7)]
+    assert {line[0] for line in written} == {"loss", "seconds", "closed"} and written[-1] == ("closed", 0, 0)
