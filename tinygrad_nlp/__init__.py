@@ -42,7 +42,7 @@ from .checking.check import check_fused, gradcheck
 from .checking.taylor import taylor_test
 from .core import habits
 from .core.sparse import RowSparse
-from .engine import Tensor, gradients
+from .engine import TABLE, Tensor, gradients
 from .fused import affine, embedding, embedding_bag, softmax_cross_entropy
 from .recurrent import gru, lstm, rnn
 from .rules import log_softmax, logsumexp, relu, sigmoid, softmax
@@ -107,4 +107,5 @@ __all__ = [
     "watch",
 ]
 __version__ = "0.1.0"
+habits.table = TABLE
 __getattr__ = habits.of_module("tinygrad_nlp", habits.PACKAGE)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import tinygrad_nlp
-from tinygrad_nlp import Tensor, nn, optim
+from tinygrad_nlp import Tensor, gradients, nn, optim
 from tinygrad_nlp.core import habits
+from tinygrad_nlp.core.answers import ACTIVATIONS
 
 TENSOR = """
     numpy detach item tolist cpu cuda to device requires_grad requires_grad_ grad grad_fn is_leaf retain_grad
@@ -72,6 +75,98 @@ def test_at_least_90_percent_of_the_names_are_answered() -> None:
     left = [name for owner, names in asked for name in unanswered(owner, names)]
     total = sum(len(names.split()) for _, names in asked)
     assert total > 240 and len(left) <= 0.1 * total, left
+
+
+def functions_of(thing: Any) -> list[str]:
+    """What can be called; a module holds other modules and the like too."""
+    return [name for name in names_of(thing) if callable(getattr(thing, name))]
+
+
+def names_of(thing: Any) -> list[str]:
+    return [name for name in dir(thing) if not name.startswith("_")]
+
+
+def peers() -> dict[str, tuple[str, Any, Any]]:
+    """Whose names are looked for where: (library, what gives its names, what is asked)."""
+    t, model = np.tanh(Tensor([[1.0, 2.0]])), nn.Linear(2, 2, rng=np.random.default_rng(0))
+    return {
+        "np.ndarray": ("numpy", lambda numpy: numpy.ndarray, t),
+        "torch.Tensor": ("torch", lambda torch: torch.Tensor, t),
+        "torch.nn.Module": ("torch", lambda torch: torch.nn.Module, model),
+        "torch.nn": ("torch", lambda torch: torch.nn, nn),
+        "torch.nn.functional": ("torch", lambda torch: torch.nn.functional, tinygrad_nlp),
+        "torch.optim": ("torch", lambda torch: torch.optim, optim),
+        "torch.optim.Optimizer": ("torch", lambda torch: torch.optim.Optimizer, optim.Adam(model)),
+        "jax.Array": ("jax", lambda jax: jax.Array, t),
+        "jax": ("jax", lambda jax: jax, tinygrad_nlp),
+        "jax.nn": ("jax", lambda jax: jax.nn, tinygrad_nlp),
+        "jax.numpy": ("jax", lambda jax: jax.numpy, tinygrad_nlp),
+    }
+
+
+# Names that their users do not write: those that a library leaves in its modules on the way.
+INNER = """
+    Callable DType Optional ScalingType SwizzleType assert_int_or_pair boolean_dispatch handle_torch_function
+    has_torch_function has_torch_function_unary has_torch_function_variadic T_destination OptimizerPostHook
+    OptimizerPreHook ComplexWarning
+"""
+
+
+@pytest.mark.parametrize("whose", peers())
+def test_at_least_90_percent_of_the_names_that_a_peer_has_itself_are_answered(whose: str) -> None:
+    library, of, owner = peers()[whose]
+    named = functions_of if whose == "torch.nn.functional" else names_of
+    names = set(named(of(pytest.importorskip(library)))) - set(INNER.split())
+    left = unanswered(owner, " ".join(sorted(names)))
+    assert len(names) >= 10 and len(left) <= 0.1 * len(names), f"{len(left)} of {len(names)}: {left}"
+
+
+def test_an_answer_says_which_of_numpys_functions_take_tensors() -> None:
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    for name, says in [
+        ("kron", r"write np.kron\(t\)"),
+        ("bincount", r"np.bincount takes arrays: on constants np.bincount\(t"),
+    ]:
+        with pytest.raises(AttributeError, match=f": {says}"):
+            getattr(x, name)
+        with pytest.raises(AttributeError, match=f": {says}"):
+            getattr(tinygrad_nlp, name)
+    with pytest.raises(AttributeError, match=r": write np.pi$"):
+        tinygrad_nlp.pi  # noqa: B018
+    assert x.nbytes == 32 and x.itemsize == 8 and np.array_equal(x.ptp(axis=0).data, [2, 2])
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"gumbel_softmax", "identity"}))
+def test_what_an_answer_tells_to_compose_is_what_the_peer_computes(name: str) -> None:
+    """Value and gradient, on random numbers, with the peer's own defaults."""
+    library = pytest.importorskip("torch").nn.functional
+    numbers = np.random.default_rng(0).uniform(-4, 4, (3, 8))
+    numbers = np.abs(numbers) if name in ("log1mexp",) else numbers
+    x = Tensor(numbers)
+    given = {"x": x, "np": np, "scipy": scipy, "slope": 0.25, "threshold": 0.1, "value": 20.0, "n": 8}
+    given |= {f: getattr(tinygrad_nlp, f) for f in ("relu", "sigmoid", "softmax", "logsumexp")}
+    given["a"], given["b"] = np.split(x, 2, -1)  # of glu
+    ours = eval(ACTIVATIONS[name].partition(", where ")[0], given)
+    settings: dict[str, Any] = {"threshold": {"threshold": 0.1, "value": 20.0}, "softmin": {"dim": -1}}.get(name, {})
+    if hasattr(library, name):
+        torch = pytest.importorskip("torch")
+        theirs_x = torch.tensor(numbers, requires_grad=True)
+        weight = [torch.tensor([0.25], dtype=torch.float64)] if name == "prelu" else []
+        settings |= {"lower": 0.25, "upper": 0.25} if name == "rrelu" else {}
+        theirs = getattr(library, name)(theirs_x, *weight, **settings)
+        g = np.random.default_rng(1).normal(size=theirs.shape)
+        theirs.backward(torch.tensor(g))
+        expected, slope = theirs.detach().numpy(), theirs_x.grad.numpy()
+    else:
+        jax = pytest.importorskip("jax")
+        with jax.enable_x64(True):
+            f = getattr(jax.nn, name)
+            f = partial(f, axis=-1) if name == "logmeanexp" else f
+            expected, pull = jax.vjp(f, jax.numpy.asarray(numbers))
+            g = np.random.default_rng(1).normal(size=expected.shape)
+            slope = np.asarray(pull(jax.numpy.asarray(g))[0])
+    np.testing.assert_allclose(ours.data, expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(gradients(ours, [x], g)[0], slope, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class NumPyInterface(notebook.Shown):
         self._grad = gradient
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in habits.ANSWERED]
+        return [name for name in super().__dir__() if type(vars(NumPyInterface).get(name)) is not habits.Answer]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,6 +139,16 @@ class NumPyInterface(notebook.Shown):
     def size(self) -> int:
         """The number of entries."""
         return self._data.size
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all entries."""
+        return self._data.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an entry."""
+        return self._data.itemsize
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -182,6 +192,7 @@ class NumPyInterface(notebook.Shown):
     ravel, flatten, squeeze, swapaxes = method(np.ravel), method(np.ravel), method(np.squeeze), method(np.swapaxes)
     dot, trace, diagonal, take, repeat = (method(f) for f in (np.dot, np.trace, np.diagonal, np.take, np.repeat))
     argmax, argmin, argsort, nonzero = method(np.argmax), method(np.argmin), method(np.argsort), method(np.nonzero)
+    ptp, searchsorted, argpartition = method(np.ptp), method(np.searchsorted), method(np.argpartition)
     any, all, round, copy, astype = method(np.any), method(np.all), method(np.round), method(np.copy), method(astype)
 
     def reshape(self, *shape: Any) -> Any:
