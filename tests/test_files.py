@@ -448,3 +448,17 @@ def test_an_array_that_is_claimed_twice(tmp_path):
     tree = np.frombuffer(b'[{"$array": "x"}, {"$array": "x"}]', np.uint8)
     write_npz(tmp_path / "x.npz", {"tree": tree, "x": np.zeros(5)})
     refused(tmp_path / "x.npz", "KeyError: 'x'")
+
+
+def test_a_member_that_claims_to_be_larger_on_disk_is_refused_before_memory_is_set_aside(tmp_path):
+    path = tmp_path / "a.npz"
+    write_npz(path, {"a": np.zeros(3)})
+    content = bytearray(path.read_bytes())
+    directory = content.rindex(b"PK\x01\x02")
+    content[directory + 23] ^= 0x40  # the highest byte of the compressed size: one gigabyte more
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(FileError, match="a member is compressed"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()

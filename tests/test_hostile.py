@@ -167,10 +167,11 @@ def test_vectors_that_unpack_to_much_more_than_their_size(tmp_path, packed):
 
 def test_many_layers_of_nothing(tmp_path):
     path = tmp_path / "m.npz"
-    settings = {"vocabulary": 1, "dimension": 0, "width": 0, "layers": 10**6, "classes": 1, "nonlinearity": "none"}
+    model(path, 0)
+    tree = read_tree(path)
+    tree["module"]["settings"] |= {"vocabulary": 1, "dimension": 0, "width": 0, "layers": 10**6, "classes": 1}
     values = {"embedding.table": np.zeros((1, 0), np.float32), "x": np.zeros(10**6, bool)}
-    tree = {"format": 1, "model": "DeepAveragingNetwork", "settings": settings | {"dtype": "float32"}, "notes": {}}
-    write_tree(path, tree | {"constant_embedding": False, "vocabulary": {"list": ["a"]}, "values": values})
+    write_tree(path, tree | {"values": values})
     with pytest.raises(FileError, match="its setting layers is 1000000, and it holds 2 arrays"):
         saved.load(path)
     taken_or_refused(path, saved.load)

@@ -239,8 +239,8 @@ def members(file: BinaryIO, size: int) -> Iterator[tuple[str, np.ndarray]]:
     """Each member of an archive of `size` bytes, with its name; ValueError unless all are stored and fit into it."""
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
-        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-            raise ValueError("a member is compressed")
+        if any(info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size for info in infos):
+            raise ValueError("a member is compressed")  # or says so: zipfile would set aside all that it claims
         if sum(info.file_size for info in infos) > size:
             raise ValueError("the members claim to be larger than the archive")
         if len({info.filename for info in infos}) < len(infos):
