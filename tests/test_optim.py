@@ -128,19 +128,38 @@ def test_adam_on_all_rows_takes_a_row_sparse_gradient_as_the_dense_one_that_it_s
 ) -> None:
     monkeypatch.setattr(optim, "BLOCK", 1 << 12)  # 23 blocks, some of them without a gradient
     start = RNG(1).standard_normal((V, D))
-    tables = Tensor(start), Tensor(start), Tensor(start)
+    tables = [Tensor(start) for _ in range(4)]
     optimizers = [
-        kind([t], 0.1, **ADAM, **decay, lazy=lazy) for t, lazy in zip(tables, (False, True, True), strict=True)
+        kind([t], 0.1, **ADAM, **decay, lazy=lazy) for t, lazy in zip(tables, (False, False, True, True), strict=True)
     ]
     for t in range(3):
         g = sparse(RNG(t), V, D, 5)
-        tables[0].grad, tables[1].grad, tables[2].grad = g, g.todense(), g
+        tables[0].grad, tables[1].grad, tables[2].grad, tables[3].grad = g, g.todense(), g.todense(), g
         for optimizer in optimizers:
             optimizer.step()
-    np.testing.assert_allclose(tables[0].data, tables[1].data, rtol=1e-12, atol=1e-14)
+    for t in tables[1:3]:
+        np.testing.assert_allclose(tables[0].data, t.data, rtol=1e-12, atol=1e-14)
     for a, b in zip(optimizers[0].state_dict().values(), optimizers[1].state_dict().values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
-    assert V < 900 or np.abs(tables[0].data - tables[2].data).max() > 0.01  # a lazy one would not pass
+    assert V < 900 or np.abs(tables[0].data - tables[3].data).max() > 0.01  # a lazy one would not pass
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.9), (0.5, 0.0)], ids=str)
+@pytest.mark.parametrize("lazy", [True, False])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_long_run_of_adam_is_that_of_pytorch(betas: Any, lazy: bool, decay: float) -> None:
+    torch, rng = pytest.importorskip("torch"), RNG(7)
+    start = rng.standard_normal((30, 4))
+    ours, theirs = Tensor(start), torch.nn.Parameter(torch.tensor(start))
+    optimizer: Any = optim.AdamW([ours], 0.01, betas, weight_decay=decay, lazy=lazy)
+    other = torch.optim.AdamW([theirs], 0.01, betas, weight_decay=decay)
+    for step in range(300):
+        g = sparse(rng, 30, 4, 9) if step % 2 and not lazy else rng.standard_normal((30, 4))
+        ours.grad, theirs.grad = g, torch.tensor(np.asarray(g))
+        optimizer.lr = other.param_groups[0]["lr"] = 0.01 / (1 + step / 100)
+        optimizer.step()
+        other.step()
+    np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -153,8 +172,13 @@ def test_a_row_sparse_gradient_of_another_dtype_or_without_columns(name: str, D:
     twin, before = Tensor(table.data[[3]]), table.data.copy()
     table.grad = RowSparse(np.array([3]), rng.standard_normal((1, D)).astype(kinds[1]), (10, D))
     twin.grad = table.grad.values
+    on_all_rows = Tensor(table.data)
+    on_all_rows.grad = table.grad
     for t in (table, twin):
         MADE[name][0]([t]).step()
+    if name == "adam":  # rows without moments stay in any case
+        optim.Adam([on_all_rows], 0.1, **ADAM, lazy=False).step()
+        np.testing.assert_allclose(on_all_rows.data, table.data, rtol=1e-5)
     np.testing.assert_allclose(table.data[3], twin.data[0], rtol=1e-5)
     assert np.array_equal(np.delete(table.data, 3, 0), np.delete(before, 3, 0)) and table.dtype == kinds[0]
 
@@ -232,7 +256,7 @@ def test_a_graph_from_before_a_step_is_refused() -> None:
         y.backward()
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [*MADE, "all rows"])
 def test_resume_is_exact(name: str) -> None:
     def run(optimizer: Any, t: Tensor, steps: range) -> None:
         for step in steps:
@@ -241,7 +265,8 @@ def test_resume_is_exact(name: str) -> None:
             optimizer.lr *= 0.9
             optimizer.step()
 
-    make, start = MADE[name][0], RNG(4).standard_normal((30, 4))
+    all_rows = partial(optim.Adam, lr=0.1, lazy=False)
+    make, start = MADE[name][0] if name in MADE else all_rows, RNG(4).standard_normal((30, 4))
     whole, first = Tensor(start), Tensor(start)
     run(make([whole]), whole, range(8))
     before = make([first])

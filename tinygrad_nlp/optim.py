@@ -30,6 +30,7 @@ from .nn import frozen
 from .tree import branches, map_leaves, named_leaves
 
 BLOCK = 1 << 16  # numbers of a parameter updated at a time
+Betas = tuple[float, float]
 FEW = 100  # up to this many rows, np.subtract.at is faster than adding up those that repeat
 
 
@@ -86,19 +87,23 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         self.steps += 1
         for name, t in self.parameters.items():
-            if t.grad is None:
+            if (g := t.grad) is None:
                 continue
             w, buffers = writable(t), self.buffers[name]
-            if isinstance(t.grad, RowSparse):
-                self.update_rows(t.grad, [w, *buffers])
+            if isinstance(g, RowSparse):
+                self.update_rows(g, [w, *buffers])
             elif w.size <= BLOCK:
-                self.update(w, t.grad, *buffers)
+                self.update(w, g, *buffers)
             else:
                 n = rows_in_block(w.shape)
                 for i in range(0, len(w), n):
-                    self.update(w[i : i + n], t.grad[i : i + n], *(a[i : i + n] for a in buffers))
+                    self.update(w[i : i + n], g[i : i + n], *(a[i : i + n] for a in buffers))
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
+        """Update the weights and buffers of the rows that have a gradient."""
+        self.on_rows(self.update, g, arrays)
+
+    def on_rows(self, update: Callable[..., None], g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Gather the rows that have a gradient, update them, put them back."""
         g = g.coalesce()
         if not g.values.size:
@@ -108,7 +113,7 @@ class Optimizer:
         for i in range(0, len(g.rows), n):
             rows = g.rows[i : i + n]
             parts = [a.take(rows, axis=0) for a in arrays]
-            self.update(parts[0], g.values[i : i + n], *parts[1:])
+            update(parts[0], g.values[i : i + n], *parts[1:])
             for table, part in zip(tables, parts, strict=True):
                 table.put(rows, part.view(row))
 
@@ -171,59 +176,62 @@ class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², w ← w − lr m̂ / (√v̂ + ε); at step t m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 −
     β₂ᵗ).
 
-    Kingma and Ba 2015, "Adam: a method for stochastic optimization". Row-sparse gradients are taken
-    as by PyTorch's SparseAdam, but for its ε, which is not scaled with v̂; with lazy=False as zeros in the other rows,
-    which then move as well. The buffers are m/(1 − β₁) and v/(1 − β₂): that saves two passes over memory, and the
-    factors join the learning rate at the end.
+    Kingma and Ba 2015, "Adam: a method for stochastic optimization". Row-sparse gradients are taken as by PyTorch's
+    SparseAdam, but for its ε, which is not scaled with v̂; with lazy=False as zeros in the other rows, which then move
+    as well. The buffers are β₁m/(1 − β₁) and β₂v/(1 − β₂), decayed already for the next step: that saves passes over
+    memory, and the factors join the learning rate. With lazy=False the root of v is kept instead, because rows without
+    a gradient then need no square root: √(β₂v) = √β₂ √v.
     """
 
     slots = ("m", "v")
 
     def __init__(
-        self,
-        model: Any,
-        lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        lazy: bool = True,
+        self, model: Any, lr: float = 0.001, betas: Betas = (0.9, 0.999), eps: float = 1e-8, lazy: bool = True
     ) -> None:
         self.betas = in_range("the first of betas", betas[0], 0, 1), in_range("the second of betas", betas[1], 0, 1)
         self.eps, self.lazy = in_range("eps", eps, 0), lazy
         super().__init__(model, lr)
 
     def update(self, w: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
-        (m, v), (beta1, beta2) = buffers, self.betas
-        m *= beta1
-        m += g
-        v *= beta2
-        square = np.multiply(g, g, out=np.empty_like(w))  # one scratch array is enough
-        v += square
-        self.move(w, m, v, square)
+        (m, v), root = buffers, np.empty_like(w)  # one scratch array is enough
+        if self.lazy:
+            m += g
+            v += np.multiply(g, g, out=root)
+            np.sqrt(v, out=root)
+            v *= self.betas[1]
+            self.move(w, m, root, root)
+        else:
+            self.gain(m, g, v)
+            self.move(w, m, v, root)
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
-        """All rows where lazy is False: of a block, all moments decay, and those with a gradient gain it."""
+        """All rows where lazy is False: the moments gain the gradient where there is one, and then all rows move."""
         if self.lazy:
             return super().update_rows(g, arrays)
-        g, n = g.coalesce(), rows_in_block(g.shape)
-        starts, scratch = range(0, g.shape[0], n), np.empty_like(arrays[0][:n])
-        bounds = np.searchsorted(g.rows, [*starts, g.shape[0]])
-        for i, first, end in zip(starts, bounds, bounds[1:], strict=False):
-            w, m, v = (a[i : i + n] for a in arrays)
-            rows, values = g.rows[first:end] - i, g.values[first:end]
-            m *= self.betas[0]
-            m[rows] += values
-            v *= self.betas[1]
-            v[rows] += values * values
-            self.move(w, m, v, scratch[: len(w)])
+        w, m, root = arrays
+        self.on_rows(self.gain, g, [m, root])
+        n = rows_in_block(w.shape)
+        scratch = np.empty_like(w[:n])
+        for i in range(0, len(w), n):
+            self.move(w[i : i + n], m[i : i + n], root[i : i + n], scratch[: len(w) - i])
 
-    def move(self, w: np.ndarray, m: np.ndarray, v: np.ndarray, change: np.ndarray) -> None:
-        """w ← w − lr m̂ / (√v̂ + ε), in the memory of `change`."""
+    def gain(self, m: np.ndarray, g: np.ndarray, root: np.ndarray) -> None:
+        """What a gradient adds to m and to v, of which the root is kept."""
+        m += g
+        root *= root
+        root += g * g
+        np.sqrt(root, out=root)
+
+    def move(self, w: np.ndarray, m: np.ndarray, root: np.ndarray, change: np.ndarray) -> None:
+        """w ← w − lr m̂ / (√v̂ + ε) for the root of v, in the memory of `change`; then what is kept decays."""
         beta1, beta2 = self.betas
-        root = math.sqrt((1 - beta2**self.steps) / (1 - beta2))  # √v̂ = √v / root, and ε may be multiplied instead
-        np.sqrt(v, out=change)
-        change += self.eps * root
+        scale = math.sqrt((1 - beta2**self.steps) / (1 - beta2))  # √v̂ = √v / scale, and ε may be multiplied instead
+        np.add(root, self.eps * scale, out=change)
+        if root is not change:
+            root *= math.sqrt(beta2)
         np.divide(m, change, out=change)
-        change *= float(self.lr) * root * (1 - beta1) / (1 - beta1**self.steps)
+        m *= beta1
+        change *= float(self.lr) * scale * (1 - beta1) / (1 - beta1**self.steps)
         w -= change
 
 
@@ -234,7 +242,7 @@ class AdamW(Adam):
         self,
         model: Any,
         lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         lazy: bool = True,
@@ -242,9 +250,9 @@ class AdamW(Adam):
         self.weight_decay = in_range("weight_decay", weight_decay, 0)
         super().__init__(model, lr, betas, eps, lazy)
 
-    def move(self, w: np.ndarray, m: np.ndarray, v: np.ndarray, change: np.ndarray) -> None:
+    def move(self, w: np.ndarray, m: np.ndarray, root: np.ndarray, change: np.ndarray) -> None:
         w *= 1 - float(self.lr) * self.weight_decay
-        super().move(w, m, v, change)
+        super().move(w, m, root, change)
 
 
 def clip_norm(model: Any, max_norm: float) -> float:
