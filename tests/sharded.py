@@ -50,8 +50,8 @@ def bigram(V, rng, dtype):
     return model, draw, lambda data, mine: (model(data[0][mine]), data[1][mine], data[1])
 
 
-def reviews(V, rng, dtype):
-    model = DeepAveragingNetwork(V, 40, 1, 6, rng=rng, dtype=dtype)
+def reviews(V, rng, dtype, D=40):
+    model = DeepAveragingNetwork(V, D, 1, 6, rng=rng, dtype=dtype)
 
     def draw(B):
         return bags.from_lists([rng.integers(0, V, n) for n in rng.integers(0, 9, B)]), rng.integers(0, 2, B)
@@ -79,6 +79,7 @@ MODELS = {
     "bigram, row-sparse": partial(bigram, 2_000),
     "reviews": partial(reviews, 12),
     "reviews, row-sparse": partial(reviews, 2_000),
+    "reviews, together more rows than the table": partial(reviews, 9, D=7_500),
     **{cell: partial(characters, cell) for cell in ("rnn", "gru", "lstm")},
 }
 OPTIMIZERS = {

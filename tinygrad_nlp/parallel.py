@@ -103,7 +103,8 @@ class Ranks:
         """Replace the gradient of every parameter by its sum over all ranks; parameters as for an optimiser.
 
         A parameter without a gradient in any rank keeps none. One Allreduce adds all dense gradients of a dtype in a
-        flat buffer; row-sparse ones are joined (Allgatherv), unless a rank has a dense gradient for the same table.
+        flat buffer; row-sparse ones are joined (Allgatherv), unless a rank has a dense gradient for the same table, or
+        they have more rows than the table, which then is added up whole.
         """
         if self.size == 1:
             return
@@ -122,26 +123,33 @@ class Ranks:
         if not tensors:
             return
         ends = np.cumsum([t.size for t in tensors])
-        flat = np.zeros(ends[-1], dtype)
+        flat = np.empty(ends[-1], dtype)
         parts = [part.reshape(t.shape) for part, t in zip(np.split(flat, ends[:-1]), tensors, strict=True)]
         for part, t in zip(parts, tensors, strict=True):
-            if t.grad is not None:
-                part[...] = t.grad.todense() if isinstance(t.grad, RowSparse) else t.grad
-        self.comm.Allreduce(self._in_place(), flat)
+            part[...] = 0 if t.grad is None else np.asarray(t.grad)
+        self._add(flat)
         for part, t in zip(parts, tensors, strict=True):
             t.grad = part
 
     def _join_rows(self, t: Any, counts: np.ndarray) -> None:
         g = RowSparse(np.empty(0, np.int64), np.empty((0, t.shape[1]), t.dtype), t.shape) if t.grad is None else t.grad
+        if counts.sum() > t.shape[0]:
+            uses, table = np.bincount(g.rows, minlength=t.shape[0]), g.todense()
+            self._add(uses)
+            self._add(table)
+            rows = np.flatnonzero(uses)
+            t.grad = RowSparse(rows, table[rows], t.shape, unique=True)
+            return
         rows, values = np.empty(counts.sum(), np.int64), np.empty((counts.sum(), t.shape[1]), t.dtype)
         self.comm.Allgatherv(np.ascontiguousarray(g.rows, np.int64), (rows, counts))
         self.comm.Allgatherv(np.ascontiguousarray(g.values), (values, counts * t.shape[1]))
         t.grad = RowSparse(rows, values, t.shape)
 
-    def _in_place(self) -> Any:
+    def _add(self, a: np.ndarray) -> None:
+        """Replace an array by its sum over all ranks."""
         from mpi4py import MPI
 
-        return MPI.IN_PLACE
+        self.comm.Allreduce(MPI.IN_PLACE, a)
 
     def run(
         self, folder: str | Path, *, config: Mapping[str, Any] | None = None, resume: bool = False, **settings: Any
