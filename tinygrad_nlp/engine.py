@@ -59,9 +59,9 @@ class Tensor(NumPyInterface):
         """Add this Tensor's gradient by every leaf behind it to leaf.grad; g as in gradients(). Graphs always stay."""
         found = gradients(self, g=g).items()
         with summing:
-            summed = [(x, d if x.grad is None else settled(x.grad + d, x)) for x, d in found]
+            summed = [(x, d if x._grad is None else settled(x._grad + d, x)) for x, d in found]
             for leaf, gradient in summed:  # only once all are known: an error on the way leaves every .grad as it was
-                leaf.grad = gradient
+                leaf._grad = gradient
 
 
 def dispatch(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -144,7 +144,7 @@ def seed(y: Tensor, g: Any, create_graph: bool) -> Any:
     """The gradient of the output: g in y's dtype, and our own copy; without g one, for a single number."""
     if g is None and y.size != 1:
         raise refusals.no_seed(y)
-    g = np.ones(y.shape) if g is None else g
+    g = np.ones(y.shape, y.dtype) if g is None else g
     if create_graph:
         g = call(astype, (g if type(g) is Tensor else Tensor(np.asarray(g, y.dtype)), y.dtype))
     else:

@@ -31,7 +31,7 @@ SMALL = (
 
 def as_matrix(a: Array) -> Array:
     """(..., D) as a matrix (N, D): one large product instead of many small ones."""
-    return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+    return a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 # --- Affine map -------------------------------------------------------------------------------------------------------

@@ -209,13 +209,12 @@ def d_lstm_states(g: Array, y: Array, x: Array, h0: Array, c0: Array, W: Array, 
     np.subtract(1, i, out=i)
     i *= c_in  # i: g i (1 − i)
     c_in[...] = scratch  # g: i (1 − g²)
-    np.subtract(1, o, out=scratch)
-    scratch *= o
-    scratch *= tanh_c
-    into_c = np.square(tanh_c, out=tanh_c)  # tanh c is not needed any more
+    into_c = np.multiply(tanh_c, tanh_c, out=scratch)
     np.subtract(1, into_c, out=into_c)
     into_c *= o  # what δh sends into the cell: o (1 − tanh²c)
-    o[...] = scratch  # o: tanh(c) o (1 − o)
+    tanh_c *= o
+    np.subtract(1, o, out=o)
+    o *= tanh_c  # o: tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
     dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
     difg, dc_per_gate, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()

@@ -277,7 +277,7 @@ ENGINE: list[tuple[Any, str, str, str]] = [
     (engine.fit, "_s.shape != _a.data.shape", "_s.size > _a.data.size", "shapes compared by size"),
     (engine.seed, "np.array(_g, dtype=_y.dtype)", "np.array(_g, float)", "dtype drift from the upstream gradient"),
     (engine.seed, "np.array(_g, dtype=_y.dtype)", "np.ones_like(_y.data)", "upstream ignored"),
-    (engine.Tensor.backward, "_d if _x.grad is None else _s", "_d", "grad overwritten"),
+    (engine.Tensor.backward, "_d if _x._grad is None else _s", "_d", "grad overwritten"),
     (
         kinds.replayed,
         "gradients(_y, _l, _g, create_graph=_c)",

@@ -162,7 +162,7 @@ class Fused(Op):
     def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if kwargs:
             self.check(args, kwargs)
-        value = self.forward(*[a.data if type(a) is Tensor else a for a in args], **kwargs)
+        value = self.forward(*[a._data if type(a) is Tensor else a for a in args], **kwargs)
         if type(value) is Saved:
             return remembered(value.y, self.fn, args, kwargs, [value.saved])
         return remembered(value, self.fn, args, kwargs)
@@ -174,14 +174,14 @@ class Fused(Op):
 
     def joint_shares(self, t: Tensor, g: Any) -> Iterator[tuple[Tensor, Any]]:
         """The derivative's gradients, one for each Tensor. What the forward pass saved is given away once."""
-        args, keywords = [a.data if type(a) is Tensor else a for a in t.args], t.kwargs
+        args, keywords = [a._data if type(a) is Tensor else a for a in t.args], t.kwargs
         if t.saved is not None:
             try:
                 saved = t.saved.pop()  # in one step: of two threads one gets it
             except IndexError:
                 saved = self.forward(*args, **keywords).saved
             keywords = keywords | {"saved": saved}
-        together = self.derivatives(g, t.data, *args, **keywords)
+        together = self.derivatives(g, t._data, *args, **keywords)
         together = together if type(together) is tuple else (together,)
         if any(type(a) is Tensor for a in t.args[len(together) :]):
             what = f"the derivative of `{name(t.fn)}` gave {len(together)} gradients for {len(t.args)} arguments"

@@ -43,9 +43,9 @@ def sum_rows(a: np.ndarray) -> np.ndarray:
     """
     while len(a) > 256:
         whole = len(a) // 128 * 128
-        sums = np.sum(a[:whole].reshape(whole // 128, 128, a.shape[1]), axis=1)
+        sums = a[:whole].reshape(whole // 128, 128, a.shape[1]).sum(axis=1)
         a = np.concatenate([sums, a[whole:]]) if whole < len(a) else sums
-    return np.sum(a, axis=0)
+    return a.sum(axis=0)
 
 
 def right_aligned(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
