@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import numpy as np
 from tinygrad_nlp.parallel import ranks as all_ranks
 from tinygrad_nlp.run import keep_freed_memory
 
-from . import ours, ranks, work
+from . import cluster, ours, ranks, work
+from .figures import picture
 
 BURST = 0.1  # seconds a side is at work before the next one's turn
 
@@ -30,7 +31,7 @@ def run(names: list[str], threads: int, seconds: float, out: Path) -> dict[str, 
     world = all_ranks()
     parts: dict[str, Callable[[], Any]] = {n: partial(compare, n, threads, seconds) for n in work.WORK}
     parts |= {"growth": lambda: growth(seconds, out), "memory": memory, "import": import_time}
-    parts |= {"ranks": lambda: ranks.growth(seconds, out)}
+    parts |= {"ranks": lambda: cluster.growth(seconds, out)}
     if world.size > 1:
         parts = {n: partial(ranks.compare, n, seconds, world) for n in work.WORK if n != "chain"}
     chosen = [part for part in parts if not names or any(part.startswith(name) for name in names)]
@@ -171,7 +172,7 @@ def growth(seconds: float, out: Path) -> dict[str, Any]:
         print(f"  {what:<13} {cells}")
         straight = f"{a * 1e3:.3g} + {b * 1e3:.3g} n, at most {off:.0%} off; " if expected == "linear" else ""
         print(f"  {'':<13} {straight}last exponent {last:.2f} ({expected})")
-    plot(found, out)
+    picture(out / "growth.png", len(found), 3, 3, partial(draw, found=found))
     return found
 
 
@@ -182,18 +183,9 @@ def line(sizes: list[int], times: list[float]) -> tuple[float, float]:
     return float(a), float(b)
 
 
-def plot(found: dict[str, Any], out: Path) -> None:
-    """OUT/growth.png: what was measured, and the lines."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("  no plot without the extra [plot]: pip install matplotlib")
-        return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(found), figsize=(3 * len(found), 3), layout="constrained")
-    for axis, (what, f) in zip(np.atleast_1d(axes), found.items(), strict=True):
+def draw(axes: Sequence[Any], found: dict[str, Any]) -> None:
+    """What was measured, and the lines."""
+    for axis, (what, f) in zip(axes, found.items(), strict=True):
         n, (a, b) = np.array(f["sizes"]), f["line"]
         axis.loglog(n, 1e3 * np.array(f["median"]), "o", label="measured")
         if GROWTH[what][2] == "linear":
@@ -202,12 +194,8 @@ def plot(found: dict[str, Any], out: Path) -> None:
         axis.set_xticks(n, [f"{size:,}" for size in f["sizes"]], rotation=45)
         axis.set_yticks(1e3 * np.array(f["median"]), [f"{1e3 * t:.3g}" for t in f["median"]])
         axis.minorticks_off()
-    np.atleast_1d(axes)[0].set_ylabel("ms a step")
-    np.atleast_1d(axes)[0].legend()
-    out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out / "growth.png", dpi=120)
-    pyplot.close(figure)
-    print(f"  {out / 'growth.png'}")
+    axes[0].set_ylabel("ms a step")
+    axes[0].legend()
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------

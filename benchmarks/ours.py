@@ -132,6 +132,18 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1, 
     return training(model, parameters, batches, lambda model: Adam(model, 0.005), loss, ranks)
 
 
+def word_rnn(parameters: Arrays, batches: Any, ranks: Ranks = ALONE) -> Side:
+    model = models.WordRNN(*parameters[0].shape, rng=np.random.default_rng(0))
+    return training(
+        model,
+        parameters,
+        batches,
+        lambda model: Adam(model, 0.003),
+        lambda ids, labels: softmax_cross_entropy(model(ids)[0], labels),
+        ranks,
+    )
+
+
 # --- A character RNN in pieces of time that are forgotten, but for their states, and computed again on the way back ---
 
 

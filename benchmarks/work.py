@@ -89,15 +89,24 @@ def averaged_embedding(B: int = 64, V: int = 30_000, D: int = 100, words: int = 
     return Work("averaged_embedding", {"sparse": True}, drawn(rng, (V, D), (D, 2), (2,)), batches, goals, sides)
 
 
-def character_rnn(cell: str, T: int, B: int, H: int, V: int = 100) -> Work:
-    """Embedding and hidden state of the same size, softmax over the alphabet, loss of every step, Adam."""
+def character_rnn(cell: str, T: int, B: int, H: int, V: int = 100, D: int | None = None) -> Work:
+    """Embedding, of the same size as the hidden state unless D says otherwise, softmax over the alphabet, loss of every
+    step, Adam."""
+    D = D or H
     rng, gates = np.random.default_rng(0), {"rnn": 1, "gru": 3, "lstm": 4}[cell]
     batches = [tuple(rng.integers(0, V, (2, T, B))) for _ in range(4)]
-    parameters = drawn(rng, (V, H), (H, gates * H), (gates * H,), (H, gates * H), (H, V), (V,))
+    parameters = drawn(rng, (V, D), (D, gates * H), (gates * H,), (H, gates * H), (H, V), (V,))
     goals = {"kernels alone": 1.2} | GOALS.get((cell, T, B, H), {})
     sides = ("ours", "kernels alone", "textbook", "PyTorch")
     sides += ("PyTorch, no oneDNN",) if cell == "lstm" else ()
     return Work("character_rnn", {"cell": cell}, parameters, batches, goals, sides)
+
+
+def word_rnn(B: int = 20, T: int = 35, V: int = 2000, D: int = 200) -> Work:
+    """A GRU whose output layer is its embedding, transposed; Adam. Only ours: it is not compared with others."""
+    rng = np.random.default_rng(0)
+    batches = [tuple(rng.integers(0, V, (2, T, B))) for _ in range(4)]
+    return Work("word_rnn", {}, drawn(rng, (V, D), (D, 3 * D), (3 * D,), (D, 3 * D), (V,)), batches, {}, ("ours",))
 
 
 GOALS = {
@@ -119,4 +128,14 @@ WORK: dict[str, Callable[[], Work]] = {
         for T, B, H in SIZES
     },
     "gru-64x32x256": partial(character_rnn, "gru", 64, 32, 256),
+}
+
+# The recipes of the examples, as many ranks share them: what builds one for a batch of B, and its B
+RECIPES: dict[str, tuple[Callable[[int], Work], int]] = {
+    "bigram: V 2,000, B 50": (bigram, 50),
+    "char_rnn, literal: GRU 100, T 400, B 1": (lambda B: character_rnn("gru", 400, B, 100), 1),
+    "char_rnn, strong: GRU 256, T 64, B 32": (lambda B: character_rnn("gru", 64, B, 256, D=100), 32),
+    "char_rnn, best: GRU 384, T 64, B 32": (lambda B: character_rnn("gru", 64, B, 384, D=100), 32),
+    "word_rnn: GRU 200, V 2,000, T 35, B 20": (word_rnn, 20),
+    "sentiment: V 30,000, B 64": (averaged_embedding, 64),
 }

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bigram
+import char_rnn
 import numpy as np
 import pytest
+import sentiment
+import word_rnn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import measure, ours, ranks, work
+from benchmarks import cluster, measure, ours, work
 from tests.test_parallel import Alone, with_mpi
 from tinygrad_nlp.nlp import bags
 
@@ -125,24 +129,60 @@ def test_shards_of_a_batch_are_the_batch(name):
 
 
 def test_the_model_of_many_ranks_is_its_formula():
-    assert ranks.allreduce(2, 1e6, 3e-6, 1e-9) == pytest.approx(2 * 3e-6 + 1e-3)
-    assert ranks.allreduce(8, 1e6, 3e-6, 1e-9) == pytest.approx(6 * 3e-6 + 2 * 7 / 8 * 1e-3)
+    assert cluster.allreduce(2, 1e6, 3e-6, 1e-9) == pytest.approx(2 * 3e-6 + 1e-3)
+    assert cluster.allreduce(8, 1e6, 3e-6, 1e-9) == pytest.approx(6 * 3e-6 + 2 * 7 / 8 * 1e-3)
+    costs = cluster.Costs(B=32, a=0.002, c=0.001, dense=10**6, rows=1e4, table=10**6, gamma=2e-9)
+    assert costs.step(1, (3e-6, 1e-9), 32) == pytest.approx(0.034)
+    assert costs.step(8, (3e-6, 1e-9), 32) == pytest.approx(
+        0.006 + 9 * 3e-6 + 2 * 7 / 8 * 1e-3 + 7 / 8 * 32 * 1e4 * 3e-9
+    )
+    assert costs.step(8, (3e-6, 1e-9), 256) == pytest.approx(  # more rows than the table
+        0.034 + 15 * 3e-6 + 2 * 2 * 7 / 8 * 1e-3 + 1e6 * 2e-9
+    )
+    assert costs.fixed(1, (3e-6, 1e-9)) == costs.growing(1, (3e-6, 1e-9)) == 1
+    assert costs.fixed(8, (3e-6, 1e-9)) == pytest.approx(0.034 / costs.step(8, (3e-6, 1e-9), 32))
+    assert costs.growing(8, (3e-6, 1e-9)) == pytest.approx(8 * 0.034 / costs.step(8, (3e-6, 1e-9), 256))
     n = np.array([1e3, 1e5, 1e7])
-    a, b = ranks.line(2.0, n, 2 * 3e-6 + n * 1e-9)
+    a, b = cluster.line(2.0, n, 2 * 3e-6 + n * 1e-9)
     assert (a, b) == (pytest.approx(3e-6), pytest.approx(1e-9))
-    assert ranks.line(2.0, n, n * 1e-9)[0] == pytest.approx(0, abs=1e-12)  # and never less
+    assert cluster.line(2.0, n, n * 1e-9)[0] == pytest.approx(0, abs=1e-12)  # and never less
 
 
 def test_what_a_network_gives(capsys):
-    build = lambda B: work.bigram(B, V=40, D=3, H=4)  # noqa: E731
-    measured = {1: {"steps": {"small": 0.5}}, 2: {"steps": {}}}
-    found = ranks.recipe("small", build, 8, 0.01, measured, (1e-6, 1e-9))
-    assert found["bytes"] == 4 * (40 * 3 + 3 * 4 + 4 + 4 * 40 + 40) and found["steps"] == {1: 0.5}
-    for figures in found["networks"].values():
-        more, same = figures["efficiency, batch grows"], figures["speedup, same batch"]
-        assert max(same) == 8 and same[1] == more[1] == 1
-        assert 1 > more[2] > more[512] > 0
-    assert "model" in capsys.readouterr().out
+    dense = cluster.costs(lambda B: work.character_rnn("gru", 3, B, 4, 5, D=2), 8, 0.01)
+    sparse = cluster.costs(lambda B: work.bigram(B, V=3000, D=30, H=4), 8, 0.01)
+    assert dense.dense == 4 * (5 * 2 + 2 * 12 + 12 + 4 * 12 + 4 * 5 + 5) and dense.rows == 0
+    rows = len(np.unique(work.bigram(8, V=3000).batches[0][0]))
+    assert sparse.dense == 4 * (30 * 4 + 4 + 4 * 3000 + 3000) and sparse.rows * 8 == rows * (30 * 4 + 8)
+    for recipe in (dense, sparse):
+        assert recipe.a + recipe.c > 0 and (recipe.gamma > 0) == (recipe.rows > 0)
+        for network in cluster.NETWORKS.values():
+            assert 2 > recipe.growing(2, network) > recipe.fixed(2, network) > 0
+    cluster.table({"small": dense, "looked up": sparse})
+    shown = capsys.readouterr().out
+    assert all(network in shown for network in cluster.NETWORKS)
+    assert shown.count("| small |") == 2 and "– / " in shown and shown.count("ranks |") == 2 * len(cluster.TABLE)
+
+
+@pytest.mark.parametrize("name", work.RECIPES)
+def test_recipes_are_those_of_the_examples(name):
+    build, B = work.RECIPES[name]
+    piece = build(B)
+    ids, (V, D) = piece.batches[0][0], piece.parameters[0].shape
+    example, _, recipe = name.partition(":")[0].partition(", ")
+    if example == "char_rnn":
+        r = char_rnn.RECIPES[recipe]
+        assert (V, D, *ids.shape) == (len(char_rnn.ALPHABET), r.embedding, r.chunk, r.batch)
+        assert len(piece.parameters[3]) == r.hidden and piece.settings["cell"] == r.cell
+    elif example == "word_rnn":
+        r = word_rnn.Recipe()
+        assert (D, *ids.shape) == (r.size, r.chunk, r.batch)
+    elif example == "bigram":
+        assert (D, piece.parameters[1].shape[1], *ids.shape) == (bigram.DIMENSION, bigram.HIDDEN, bigram.BATCH)
+    else:
+        r = sentiment.SETTINGS["trained"]
+        assert (V, D, len(piece.batches[0][-1])) == (r.words, r.dimension, r.batch)
+    assert piece.batches[0][-1].shape[-1] == B
 
 
 @with_mpi

@@ -1,0 +1,25 @@
+"""The pictures that the benchmarks draw, with matplotlib (extra plot)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def picture(path: Path, panels: int, width: float, height: float, draw: Callable[[Sequence[Any]], None]) -> None:
+    """Write a PNG with panels side by side, each width × height inches: draw() is given their axes."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("  no plot without the extra [plot]: pip install matplotlib")
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, panels, figsize=(width * panels, height), layout="constrained", squeeze=False)
+    draw(axes[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    print(f"  {path}")
