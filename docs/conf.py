@@ -1,5 +1,6 @@
 """How the documentation is built: python -m sphinx -W -b html docs docs/_build/html (extra docs)."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the lessons' matrices are small
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), os.environ.get("PYTHONPATH", "")]
 )  # for the kernels that run them
+sys.path.insert(0, str(DOCS))
 import jupytext  # noqa: E402
+import pictures  # noqa: E402
 
 import tinygrad_nlp  # noqa: E402
 
@@ -29,6 +32,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_mock_imports = [peer for peer in ("torch", "jax") if importlib.util.find_spec(peer) is None]
 autodoc_default_options = {"members": True, "show-inheritance": False}
 
 # The lessons are scripts in examples/lessons; here they are notebooks, executed when the site is built.
@@ -54,6 +58,7 @@ for path in sorted((ROOT / "examples" / "lessons").glob("[0-9]*.py")):
     notebook = jupytext.reads(f"# %% [markdown]\n{quoted}\n\n# %%\n{code}\n", fmt="py:percent")
     notebook.metadata |= KERNEL
     jupytext.write(notebook, LESSONS / f"{path.stem}.ipynb")
+pictures.draw(DOCS / "_pictures")
 
 
 def as_rst(app, what, name, obj, options, lines):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
+import pkgutil
 import re
 import sys
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import tinygrad_nlp
 from tinygrad_nlp.engine import TABLE
 from tinygrad_nlp.run import Run
 
@@ -67,3 +70,53 @@ def test_the_callback_for_tensorboard(tmp_path: Path, monkeypatch: Any) -> None:
     exec(compile(code, "log_a_run.md", "exec"), {"Run": partial(Run, quiet=True)})
     assert [line for line in written if line[0] == "loss"] == [("loss", 1 / (step + 1), step) for step in range(7)]
     assert {line[0] for line in written} == {"loss", "seconds", "closed"} and written[-1] == ("closed", 0, 0)
+
+
+RUN = {"koans.template", "koans.template_2", "koans.sandbox"}  # for a process of their own, not to be imported
+
+
+def test_every_module_is_on_a_page_of_the_reference_and_every_public_name_has_a_sentence() -> None:
+    """A room's own file is one sentence, but for those that define something."""
+    pages = [path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md")]
+    shown = [name for page in pages for name in re.findall(r"^\.\. automodule:: (\S+)$", page, re.M)]
+    assert len(shown) == len(set(shown)), "a module is on two pages"
+    modules = {info.name: info.ispkg for info in pkgutil.walk_packages(tinygrad_nlp.__path__, "tinygrad_nlp.")}
+    needed = {name for name, room in modules.items() if not room and not name.endswith("__main__")}
+    needed -= {f"tinygrad_nlp.{name}" for name in RUN}
+    assert needed <= set(shown), f"not in docs/reference: {sorted(needed - set(shown))}"
+    assert set(shown) <= set(modules)
+    for name in tinygrad_nlp.__all__:
+        thing = getattr(tinygrad_nlp, name)
+        where = thing.__name__ if inspect.ismodule(thing) else thing.__module__
+        assert thing.__doc__ and (where in shown or modules.get(where)), f"{name} of {where} is on no page"
+    index = (DOCS / "reference" / "index.md").read_text(encoding="utf-8").split()
+    assert {path.stem for path in (DOCS / "reference").glob("*.md")} - {"index"} <= set(index)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """Files and headings; what is outside has https and a host."""
+    headings = {page: anchors(page) for page in PAGES}
+    links = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)\s]+)\)", prose(page))]
+    assert len(links) >= 10
+    for page, target in links:
+        if "://" in target:
+            assert re.fullmatch(r"https://[\w.-]+\.\w+(/\S*)?", target), f"{page.name}: {target}"
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        lesson = re.match(r"\.\./lessons/(\w+)$|lessons/(\w+)$", path)
+        if lesson:  # made from a script when the site is built
+            assert (ROOT / "examples" / "lessons" / f"{lesson[1] or lesson[2]}.py").exists(), f"{page.name}: {target}"
+            continue
+        assert there.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in headings[there], f"{page.name}: {target}"
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as MyST and GitHub make them."""
+    heads = re.findall(r"^#+ (.*)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}

@@ -172,17 +172,21 @@ class Zeros(np.random.Generator):
             raise ValueError(f"its settings ask for {what}, more numbers than the file holds")
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """Zeros."""
         shape = () if size is None else tuple(np.atleast_1d(size).tolist())
         self.spend(math.prod(shape), f"a layer of shape {shape}")
         return np.zeros(shape, dtype)[()] if size is None else np.zeros(shape, dtype)
 
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """Zeros."""
         return self.random(size, dtype)
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        """Zeros."""
         return self.random(size)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        """Zeros."""
         return self.random(size)
 
 

@@ -1,0 +1,132 @@
+"""The pictures of the explanation pages, drawn when the site is built: a backward pass as explain() has it, and the
+ratios of README's table of speed. They are SVG that stands in the page, so that they take its colours."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tinygrad_nlp import Tensor, explain  # noqa: E402
+
+FORWARD, BACKWARD = "#6b7280", "#c2410c"
+WIDE, HIGH, BOX = 215, 150, 128  # of a column, of a row, of a box
+
+
+def svg(width: float, height: float, about: str, parts: list[str]) -> str:
+    """A picture that shrinks with its page, down to a size that can be read; narrower pages scroll."""
+    style = f"width: 100%; min-width: {min(width, 620):.0f}px; max-width: {width:.0f}px; height: auto"
+    font = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="currentColor"'
+    picture = (
+        f'<svg role="img" aria-label="{escape(about)}" viewBox="0 0 {width:.0f} {height:.0f}" style="{style}" {font}>'
+    )
+    return f'<div style="overflow-x: auto">\n{picture}\n{chr(10).join(parts)}\n</svg>\n</div>\n'
+
+
+def text(x: float, y: float, words: str, colour: str = "currentColor", anchor: str = "middle", size: int = 13) -> str:
+    style = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}"'
+    return f"<text {style}>{escape(words)}</text>"
+
+
+def arrow(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
+    """A line with a head at its second end."""
+    length = math.hypot(x2 - x1, y2 - y1)
+    u, v = (x2 - x1) / length, (y2 - y1) / length
+    ends = ((x2 - 8 * u - 4 * v, y2 - 8 * v + 4 * u), (x2 - 8 * u + 4 * v, y2 - 8 * v - 4 * u))
+    head = " ".join(f"{a:.1f},{b:.1f}" for a, b in ((x2, y2), *ends))
+    line = f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="1.5"/>'
+    return f'{line}<polygon points="{head}" fill="{colour}"/>'
+
+
+def box(x: float, y: float, lines: list[str], leaf: bool) -> str:
+    """A node with its middle at (x, y): what it is, its shape, its gradient."""
+    shape = f'x="{x - BOX / 2:.1f}" y="{y - 34:.1f}" width="{BOX}" height="68" rx="{34 if leaf else 6}"'
+    frame = f'<rect {shape} fill="none" stroke="currentColor" stroke-width="{1 if leaf else 1.5}"/>'
+    colours = ["currentColor", FORWARD, BACKWARD]
+    words = [text(x, y - 12 + 19 * k, line, colours[k], size=13 if k == 0 else 12) for k, line in enumerate(lines)]
+    return frame + "".join(words)
+
+
+def backward_pass() -> str:
+    """A small network: the calls from left to right, each share of a gradient from right to left, with real numbers."""
+    rng = np.random.default_rng(0)
+    x, W, b = rng.normal(size=(3, 2)), Tensor(rng.normal(size=(2, 2))), Tensor(np.zeros(2))
+    loss = np.sum(np.tanh(x @ W + b))
+    walk = explain(loss)
+    calls = walk.steps[::-1]
+    column = {step.name: k + 1 for k, step in enumerate(calls)}  # the calls are a chain
+    places = {name: (k * WIDE + 75.0, 70.0) for name, k in column.items()}
+    parts = []
+    for step in calls:
+        x2, y2 = places[step.name]
+        parts.append(
+            box(x2, y2, [f"{step.name} = {step.call}", f"{step.tensor.shape}", f"‖∂‖ = {size(step.g)}"], False)
+        )
+        for share in step.shares:
+            inner = share.name in column
+            if not inner:  # a leaf: left of the call that uses it first, or below
+                places[share.name] = (75.0, 70.0) if not column[step.name] - 1 else (x2, y2 + HIGH)
+                total = walk.gradients[share.to]
+                parts.append(box(*places[share.name], [share.name, f"{share.to.shape}", f"‖∂‖ = {size(total)}"], True))
+            x1, y1 = places[share.name]
+            rule = f"∂{share.name} += {share.rule}" + (", summed" if share.summed else "")
+            if y1 == y2:
+                parts += [arrow(x1 + BOX / 2, y1 - 8, x2 - BOX / 2, y2 - 8, FORWARD)]
+                parts += [arrow(x2 - BOX / 2, y2 + 10, x1 + BOX / 2, y1 + 10, BACKWARD)]
+                parts += [text((x1 + x2) / 2, y1 + 52, rule, BACKWARD, size=12)]
+            else:
+                parts += [
+                    arrow(x1 - 12, y1 - 34, x2 - 12, y2 + 34, FORWARD),
+                    arrow(x2 + 12, y2 + 34, x1 + 12, y1 - 34, BACKWARD),
+                ]
+                parts += [text(x1 + 20, (y1 + y2) / 2 + 14, rule, BACKWARD, "start", 12)]
+    width = max(a for a, _ in places.values()) + 80
+    about = (
+        "The graph of sum(tanh(x W + b)): grey arrows are the forward pass, orange ones the shares of the backward pass"
+    )
+    return svg(width, 70 + HIGH + 45, about, parts)
+
+
+def size(g: object) -> str:
+    return f"{np.linalg.norm(np.asarray(g)):.3g}"
+
+
+def speed() -> str:
+    """README's ratios to PyTorch as bars on a logarithmic scale, 1 in the middle."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("| step | PyTorch |")[2]
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", section.partition("\n\n")[0], re.M)
+    assert len(rows) >= 8, "README's table of speed is not where it was"
+    one, unit, parts = 560.0, 90.0, []
+    for k, (what, ratio) in enumerate(rows):
+        end, y = one + unit * math.log2(float(ratio)), 40 + 24 * k
+        colour = "#15803d" if float(ratio) <= 1 else BACKWARD
+        size_of_bar = f'x="{min(one, end):.1f}" y="{y - 9}" width="{max(abs(end - one), 1):.1f}" height="14"'
+        bar = f'{size_of_bar} fill="{colour}" opacity="0.75"'
+        what = what.replace("`", "")
+        short = what if len(what) <= 44 else what[:43].rstrip(" ,(") + "…"
+        parts += [text(6, y + 3, short, anchor="start", size=12), f"<rect {bar}/>"]
+        parts.append(
+            text(end + (6 if end >= one else -6), y + 3, ratio, anchor="start" if end >= one else "end", size=12)
+        )
+    bottom = 40 + 24 * len(rows)
+    parts.append(f'<line x1="{one}" y1="22" x2="{one}" y2="{bottom - 8}" stroke="currentColor"/>')
+    parts += [text(one, 14, "PyTorch = 1", size=12), text(one - unit, bottom + 6, "half the time", FORWARD, size=12)]
+    return svg(640, bottom + 14, "Our time for a training step over that of PyTorch, by the table in the README", parts)
+
+
+def draw(folder: Path) -> None:
+    """Write them all."""
+    folder.mkdir(exist_ok=True)
+    for picture in (backward_pass, speed):
+        (folder / f"{picture.__name__}.html").write_text(picture(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    draw(Path(__file__).parent / "_pictures")
