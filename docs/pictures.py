@@ -17,12 +17,13 @@ sys.path.insert(0, str(ROOT))
 from tinygrad_nlp import Tensor, explain  # noqa: E402
 
 FORWARD, BACKWARD = "#6b7280", "#c2410c"
-WIDE, HIGH, BOX = 215, 150, 128  # of a column, of a row, of a box
+LEAVES, CALLS = 80, 390  # the middle of both columns
+HIGH, BOX = 116, 140  # of a row, of a box
 
 
 def svg(width: float, height: float, about: str, parts: list[str]) -> str:
     """A picture that shrinks with its page, down to a size that can be read; narrower pages scroll."""
-    style = f"width: 100%; min-width: {min(width, 620):.0f}px; max-width: {width:.0f}px; height: auto"
+    style = f"width: 100%; min-width: {min(width, 540):.0f}px; max-width: {width:.0f}px; height: auto"
     font = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="currentColor"'
     picture = (
         f'<svg role="img" aria-label="{escape(about)}" viewBox="0 0 {width:.0f} {height:.0f}" style="{style}" {font}>'
@@ -55,43 +56,37 @@ def box(x: float, y: float, lines: list[str], leaf: bool) -> str:
 
 
 def backward_pass() -> str:
-    """A small network: the calls from left to right, each share of a gradient from right to left, with real numbers."""
+    """A small network: the calls from top to bottom, each share of a gradient on its way back, with real numbers."""
     rng = np.random.default_rng(0)
     x, W, b = rng.normal(size=(3, 2)), Tensor(rng.normal(size=(2, 2))), Tensor(np.zeros(2))
     loss = np.sum(np.tanh(x @ W + b))
     walk = explain(loss)
     calls = walk.steps[::-1]
-    column = {step.name: k + 1 for k, step in enumerate(calls)}  # the calls are a chain
-    places = {name: (k * WIDE + 75.0, 70.0) for name, k in column.items()}
+    row = {step.name: k for k, step in enumerate(calls)}  # the calls are a chain
     parts = []
     for step in calls:
-        x2, y2 = places[step.name]
+        y = 40.0 + HIGH * row[step.name]
         parts.append(
-            box(x2, y2, [f"{step.name} = {step.call}", f"{step.tensor.shape}", f"‖∂‖ = {size(step.g)}"], False)
+            box(CALLS, y, [f"{step.name} = {step.call}", f"{step.tensor.shape}", f"‖∂‖ = {size(step.g)}"], False)
         )
         for share in step.shares:
-            inner = share.name in column
-            if not inner:  # a leaf: left of the call that uses it first, or below
-                places[share.name] = (75.0, 70.0) if not column[step.name] - 1 else (x2, y2 + HIGH)
-                total = walk.gradients[share.to]
-                parts.append(box(*places[share.name], [share.name, f"{share.to.shape}", f"‖∂‖ = {size(total)}"], True))
-            x1, y1 = places[share.name]
             rule = f"∂{share.name} += {share.rule}" + (", summed" if share.summed else "")
-            if y1 == y2:
-                parts += [arrow(x1 + BOX / 2, y1 - 8, x2 - BOX / 2, y2 - 8, FORWARD)]
-                parts += [arrow(x2 - BOX / 2, y2 + 10, x1 + BOX / 2, y1 + 10, BACKWARD)]
-                parts += [text((x1 + x2) / 2, y1 + 52, rule, BACKWARD, size=12)]
-            else:
+            if share.name in row:
+                above, top = y - HIGH + 34, y - 34
                 parts += [
-                    arrow(x1 - 12, y1 - 34, x2 - 12, y2 + 34, FORWARD),
-                    arrow(x2 + 12, y2 + 34, x1 + 12, y1 - 34, BACKWARD),
+                    arrow(CALLS - 10, above, CALLS - 10, top, FORWARD),
+                    arrow(CALLS + 10, top, CALLS + 10, above, BACKWARD),
                 ]
-                parts += [text(x1 + 20, (y1 + y2) / 2 + 14, rule, BACKWARD, "start", 12)]
-    width = max(a for a, _ in places.values()) + 80
+                parts.append(text(CALLS + 22, (above + top) / 2 + 4, rule, BACKWARD, "start"))
+            else:
+                total, right, left = walk.gradients[share.to], LEAVES + BOX / 2, CALLS - BOX / 2
+                parts.append(box(LEAVES, y, [share.name, f"{share.to.shape}", f"‖∂‖ = {size(total)}"], True))
+                parts += [arrow(right, y - 9, left, y - 9, FORWARD), arrow(left, y + 9, right, y + 9, BACKWARD)]
+                parts.append(text((left + right) / 2, y + 32, rule, BACKWARD))
     about = (
         "The graph of sum(tanh(x W + b)): grey arrows are the forward pass, orange ones the shares of the backward pass"
     )
-    return svg(width, 70 + HIGH + 45, about, parts)
+    return svg(600, HIGH * (len(calls) - 1) + 80, about, parts)
 
 
 def size(g: object) -> str:

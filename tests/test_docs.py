@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
 import io
 import pkgutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tinygrad_nlp
@@ -120,3 +122,20 @@ def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as MyST and GitHub make them."""
     heads = re.findall(r"^#+ (.*)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_pictures_are_drawn_from_real_numbers() -> None:
+    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+    assert spec and spec.loader
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(3, 2)), rng.normal(size=(2, 2))
+    slope = 1 - np.tanh(x @ W) ** 2  # of sum(tanh(x W + b)) at b = 0
+    drawn = pictures.backward_pass()
+    for gradient in (x.T @ slope, slope.sum(0), slope):
+        assert f"‖∂‖ = {np.linalg.norm(gradient):.3g}<" in drawn
+    assert drawn.count("<rect") == 6 and drawn.count("<polygon") == 10
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for ratio in re.findall(r"^\|[^|]+\| (\d\.\d+) \|", readme.partition("| step | PyTorch |")[2], re.M):
+        assert f">{ratio}<" in pictures.speed()

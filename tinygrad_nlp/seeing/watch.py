@@ -102,7 +102,7 @@ def forget(note: Any) -> None:
 
 
 def source(t: Tensor) -> str:
-    """file:line of the call that made t, if watch() saw it."""
+    """File and line of the call that made t, if watch() saw it."""
     note = notes.get(t.birth)
     return "" if note is None else f"{os.path.basename(note.file)}:{note.line}"
 
