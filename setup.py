@@ -1,5 +1,8 @@
-"""The wheel carries the lessons and examples, which are copied into the package here; the rest is in setup.cfg."""
+"""The wheel carries the lessons and examples, and a README whose links lead somewhere from everywhere; the rest is in
+setup.cfg."""
 
+import configparser
+import re
 import shutil
 from pathlib import Path
 
@@ -18,4 +21,18 @@ class BuildWithExamples(build_py):
             shutil.copytree("examples", target, ignore=shutil.ignore_patterns("__pycache__", "out", "*.npz"))
 
 
-setup(cmdclass={"build_py": BuildWithExamples})
+def readme() -> str:
+    """README.md with absolute links: those in the repository are relative, which a package index could not follow."""
+    config = configparser.ConfigParser()
+    config.read("setup.cfg", encoding="utf-8")
+    urls = dict(line.split(" = ") for line in config["metadata"]["project_urls"].strip().splitlines())
+
+    def absolute(link: re.Match[str]) -> str:
+        page = re.fullmatch(r"docs/(.*)\.md(#.*)?", link[1])
+        there = f"{urls['Documentation']}/{page[1]}.html{page[2] or ''}" if page else f"{urls['Source']}/{link[1]}"
+        return f"]({there})"
+
+    return re.sub(r"\]\((?!\w+://|#)([^)\s]+)\)", absolute, Path("README.md").read_text(encoding="utf-8"))
+
+
+setup(long_description=readme(), cmdclass={"build_py": BuildWithExamples})

@@ -4,6 +4,8 @@ import contextlib
 import io
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,16 @@ def test_what_the_engine_calls_is_named() -> None:
     section = README.partition("## Read it in this order")[2].partition("## Examples")[0]
     assert modules >= {"interface", "sparse", "unbroadcast"}
     assert {m for m in modules if f"core/{m}.py" not in section} <= {"observing"}
+
+
+def test_links_in_the_package_are_absolute(tmp_path: Path) -> None:
+    """What a package index shows is README.md with the addresses of setup.cfg."""
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    shown = (tmp_path / "tinygrad_nlp.egg-info" / "PKG-INFO").read_text(encoding="utf-8")
+    links, ours = re.findall(r"\]\(([^)\s]+)\)", shown), re.findall(r"\]\(([^)\s]+)\)", README)
+    assert len(links) == len(ours) >= 10 and all(re.match(r"https://[\w.-]+/|#", link) for link in links)
+    assert any(link.endswith("/source/tinygrad_nlp/engine.py") for link in links)
+    assert any(link.endswith("/docs/howto/many_cores.html") for link in links)
+    assert "Description-Content-Type: text/markdown" in shown
