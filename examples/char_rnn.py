@@ -118,9 +118,9 @@ def train(
 
 def settled(model: CharRNN, weights: dict[str, np.ndarray]) -> CharRNN:
     """A live model of the same shape with these weights, and without dropout."""
-    twin = CharRNN(**(model.config | {"dropout": 0.0}), rng=np.random.default_rng(0))
-    twin.load_state_dict(weights)
-    return twin
+    found = CharRNN(**(model.config | {"dropout": 0.0}), rng=np.random.default_rng(0))
+    found.load_state_dict(weights)
+    return found
 
 
 def chunk(

@@ -91,11 +91,11 @@ def traced(model: Any, batch: Any, loss: Loss) -> tuple[list[Tensor], Any]:
 
 def without_dropout(model: Any) -> Any:
     """A live copy whose results do not depend on chance."""
-    twin = copy.deepcopy(model)
-    for module in modules(twin):
+    copied = copy.deepcopy(model)
+    for module in modules(copied):
         if isinstance(module, Dropout):
             module.rate = 0.0
-    return twin
+    return copied
 
 
 def start(made: list[Tensor]) -> Iterator[str]:
@@ -151,10 +151,10 @@ def stuck_units(made: list[Tensor]) -> Iterator[str]:
 
 def idle_parameters(model: Any, batch: Any, loss: Loss) -> Iterator[str]:
     """Parameters that the loss does not depend on, or only with derivative 0."""
-    twin = without_dropout(model)
-    _, value = traced(twin, batch, loss)
+    model = without_dropout(model)
+    _, value = traced(model, batch, loss)
     found = gradients(value) if isinstance(value, Tensor) else {}
-    for key, t in named_tensors(twin).items():
+    for key, t in named_tensors(model).items():
         g = found.get(t)
         if g is None:
             yield f"no gradient reaches {key} {t.shape}: the loss does not use it, or takes .data on the way"
@@ -174,8 +174,8 @@ def forgotten_parameters(model: Any, optimizer: Any) -> Iterator[str]:
 
 def random_evaluation(model: Any, batch: Any, loss: Loss) -> Iterator[str]:
     """Evaluation is a function of model and data."""
-    twin = frozen(copy.deepcopy(model))
-    first, second = (number(traced(twin, batch, loss)[1]) for _ in range(2))
+    model = frozen(copy.deepcopy(model))
+    first, second = (number(traced(model, batch, loss)[1]) for _ in range(2))
     if first != second:
         what = f"two evaluations of the frozen model differ ({first:.6g}, {second:.6g}): something random is live"
         yield f"{what}; use nn.Dropout, which frozen() turns off, and draw nothing else in forward()"
@@ -189,8 +189,8 @@ def mixed_examples(model: Any, batch: Any, loss: Loss, axis: int) -> Iterator[st
     n = min(sizes)
     if len(sizes) > 1 or n < 3:
         return
-    twin, others = without_dropout(model), tuple(np.take(a, [0] + [2] * (n - 1), axis) for a in batch)
-    for t, other in zip(*(traced(twin, b, loss)[0] for b in (batch, others)), strict=False):
+    model, others = without_dropout(model), tuple(np.take(a, [0] + [2] * (n - 1), axis) for a in batch)
+    for t, other in zip(*(traced(model, b, loss)[0] for b in (batch, others)), strict=False):
         if t.fn is softmax_cross_entropy and t.args[0].ndim > axis + 1 and t.args[0].shape[axis] == n:
             first, second = (np.take(u.args[0].data, 0, axis) for u in (t, other))
             if not np.allclose(first, second, rtol=1e-3, atol=1e-5):
@@ -200,10 +200,10 @@ def mixed_examples(model: Any, batch: Any, loss: Loss, axis: int) -> Iterator[st
 
 def cannot_overfit(model: Any, batch: Any, loss: Loss, steps: int) -> Iterator[str]:
     """A model that cannot learn one batch by heart will learn nothing from many."""
-    twin = without_dropout(model)
-    optimizer, values = Adam(twin, 0.01), []
+    model = without_dropout(model)
+    optimizer, values = Adam(model, 0.01), []
     for _ in range(steps + 1):
-        value = traced(twin, batch, loss)[1]
+        value = traced(model, batch, loss)[1]
         values.append(number(value))
         if isinstance(value, Tensor):
             optimizer.zero_grad()
