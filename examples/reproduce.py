@@ -25,9 +25,9 @@ from reproduction.page import page
 from reproduction.plan import frozen_jobs, ngrams_jobs, text_jobs, trained_jobs, vectors_job
 from reproduction.sections import relabelled, sections
 from reproduction.sources import sources
-from reproduction.text_experiments import bigram_gradient, directions, example_line, published_bigram
 from reproduction.text_sections import INTRODUCTION
 from reproduction.verdicts import LEGEND
+from reproduction.word_experiments import bigram_gradient, directions, example_line, published_bigram
 from softmax_gradient import perplexity_in_bases, softmax_gradient
 
 from tinygrad_nlp.files import clear_unfinished, locked, write_json, write_text

@@ -16,7 +16,8 @@ from tinygrad_nlp.nlp import corpora
 
 from .jobs import Job
 
-TEXT, SENTIMENT = "reproduction.text_experiments", "reproduction.sentiment_experiments"
+WORDS, CHARACTERS = "reproduction.word_experiments", "reproduction.character_experiments"
+SENTIMENT = "reproduction.sentiment_experiments"
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 NETWORKS = [(0, "none"), *((layers, f) for layers in (1, 2, 3) for f in ("none", "relu", "tanh"))]
 EARLY = [(0, "none"), (1, "none"), (3, "none"), (1, "relu")]  # stopped where a deeper linear chain may still be ahead
@@ -61,10 +62,10 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
 
     def job(name: str, function: str, seed: int | None = first, **more: Any) -> Job:
         label = name if seed is None else f"{name}-{seed - first}"
-        return Job(label, f"{TEXT}.{function}", {"data": data} | ({} if seed is None else {"seed": seed}) | more)
+        return Job(label, function, {"data": data} | ({} if seed is None else {"seed": seed}) | more)
 
     def characters(name: str, wanted: char_rnn.Recipe, seed: int = first, **more: Any) -> Job:
-        return job(name, "characters", seed, recipe=asdict(recipe(wanted, state)), **more)
+        return job(name, f"{CHARACTERS}.characters", seed, recipe=asdict(recipe(wanted, state)), **more)
 
     def held_out(name: str, seed: int) -> Job:
         more = {
@@ -73,21 +74,21 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
             "limit": 4_000 if quick else None,
             "recipe": asdict(recipe(recipes[name], state)),
         }
-        return job(name, "held_out", seed, **more)
+        return job(name, f"{CHARACTERS}.held_out", seed, **more)
 
-    many = range(first, first + SEEDS[state])
-    found = [held_out("best", s) for s in (seeds if full else seeds[:1])]
+    many, few = range(first, first + SEEDS[state]), seeds if full else seeds[:1]
+    found = [held_out("best", s) for s in few]
     found += [held_out("strong", s) for s in seeds]
     words = asdict(replace(word_rnn.Recipe(), steps=WORD_STEPS[state]))
-    found += [job("words-recurrent", "words_recurrent", s, recipe=words) for s in (seeds if full else seeds[:1])]
+    found += [job("words-recurrent", f"{WORDS}.words_recurrent", s, recipe=words) for s in few]
     found += [characters("literal", recipes["literal"], s, curves=s == first) for s in many]
-    found += [job("words", "words", s, steps=steps) for s in seeds]
-    found += [job("words-faster", "words_faster", steps=steps)]
+    found += [job("words", f"{WORDS}.words", s, steps=steps) for s in seeds]
+    found += [job("words-faster", f"{WORDS}.words_faster", steps=steps)]
     if corpora.find("glove-6b", data) and not quick:
         glove = {"dimension": 100, "glove": corpora.find("glove-6b", data).sha256}
-        found += [job("words-vectors", "words_with_vectors", steps=steps, **glove)]
+        found += [job("words-vectors", f"{WORDS}.words_with_vectors", steps=steps, **glove)]
     if corpora.find("news-train", data) or corpora.find("news-vectors", data):
-        found += [job("words-published", "words_as_published", steps=steps)]
+        found += [job("words-published", f"{WORDS}.words_as_published", steps=steps)]
     published = recipes["published"]
     changed = {name: replace(published, **change) for name, (_, change) in CHANGES.items()}
     found += [
@@ -99,13 +100,13 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
     found += [
         job(
             "yardsticks",
-            "yardsticks",
+            f"{CHARACTERS}.yardsticks",
             None,
             orders=[2, 3] if quick else [1, 2, 3, 4, 5, 6, 7, 8],
             pieces=4 if quick else 24,
         )
     ]
-    return [*found, job("readings", "readings", None)]
+    return [*found, job("readings", f"{CHARACTERS}.readings", None)]
 
 
 def vectors_job(data: str | None, state: str) -> Job:

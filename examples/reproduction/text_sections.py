@@ -9,8 +9,8 @@ from typing import Any
 
 from .figures import PLACES, PUBLISHED, Figures, Results, several
 from .plan import CHANGES
-from .text_claims import COUNTS
 from .verdicts import said
+from .word_claims import COUNTS
 
 Section = dict[str, Any]
 TEXTS = {"shakespeare": "Shakespeare, held out", "wikipedia": "Wikipedia", "reviews": "reviews, held out"}

@@ -47,7 +47,7 @@ def results() -> dict:
     """What its jobs found, as figures.py, claims.py and the sections get it."""
     import backprop_by_hand
     import softmax_gradient
-    from reproduction import text_experiments as experiments
+    from reproduction import word_experiments as experiments
 
     kept = {path.stem[:-17]: json.loads(path.read_text()) for path in (smoke_run() / "runs").glob("*.json")}
     found = {name: job["result"] for name, job in kept.items()}

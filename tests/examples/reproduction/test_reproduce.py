@@ -110,7 +110,7 @@ def test_glove_is_read_when_it_is_there(tmp_path, monkeypatch, zipped):
 
 def test_the_full_training_text_and_the_courses_vectors_are_used_when_they_are_there(tmp_path, monkeypatch):
     import bigram
-    from reproduction import text_experiments as experiments
+    from reproduction import word_experiments as experiments
 
     given(monkeypatch)
     words = corpora.news().vocabulary.words
