@@ -14,8 +14,8 @@ def characters(v: Verdicts) -> None:
     published = " / ".join(f"{value}" for value in PUBLISHED["rnn"].values())
     more = {"unit": "perplexity of a character", "code": code, "beside": "the published pair: same text, same passages"}
     names = tuple(f"rnn.literal.{place}.ppl" for place in PLACES)
-    sds = " / ".join(f"{f[f'rnn.literal.{place}.sd']:.2f}" for place in PLACES)
-    ours = f"{v.both('rnn.literal.{}.ppl', 2)}, SD {sds}"
+    sds = " / ".join(f"{f[f'rnn.literal.{place}.sd']:.2f}" for place in PLACES if f"rnn.literal.{place}.sd" in f)
+    ours = f"{v.both('rnn.literal.{}.ppl', 2)}{', SD ' if sds else ''}{sds}"
     again = all(inside(value, f, f"rnn.literal.{place}.ppl") for place, value in PUBLISHED["rnn"].items())
     v.row(
         "0.f",
@@ -142,8 +142,8 @@ def explanations(v: Verdicts) -> None:
         code=code,
     )
     gap, modern = f["bits.shakespeare.gap"], f["bits.reviews.gap"]
-    mixed = f"{f['bits.both.gap']:+.2f} after half of each"
-    ours = f"Wikipedia costs {gap:+.2f} more after Shakespeare, {modern:+.2f} after modern English, {mixed}"
+    after = [said(f, f"bits.{text}.gap", 2, "+") for text in ("shakespeare", "reviews", "both")]
+    ours = "Wikipedia costs {} more after Shakespeare, {} after modern English, {} after half of each".format(*after)
     jobs = ("char-held-out", "char-reviews", "char-both")
     v.row(
         "0.g",

@@ -109,12 +109,12 @@ def words(results: Results) -> Figures:
         values = [result[name] for result in seeds]
         found |= over_seeds(name, values) if name.endswith("ppl") and ".counts." not in name else {name: values[0]}
     found["bigram.counts.dev.ppl"] = min(found[f"bigram.counts.{k}.dev.ppl"] for k in ("dirichlet", "interpolated"))
-    found["bigram.dev.twice_rate.ppl"] = faster["ppl"]["neural"]
-    found["words.mixed.ppl"] = faster["ppl"]["mixed"]
+    found |= over_seeds("bigram.dev.twice_rate.ppl", [faster["ppl"]["neural"]])
+    found |= over_seeds("words.mixed.ppl", [faster["ppl"]["mixed"]])
     nats, count = faster["blocks"]["nats"], faster["blocks"]["words"]
     ahead = per_word(np.subtract(nats["neural"], nats["modified_kneser_ney"]), count)
     name = "bigram.neural.over.counts.nats"
-    found |= {name: float(np.mean(ahead)), **over_blocks(name, ahead, perplexity=False)}
+    found |= over_seeds(name, [np.mean(ahead)]) | over_blocks(name, ahead, perplexity=False)
     found |= over_blocks("words.mixed.ppl", per_word(nats["mixed"], count))
     recurrent = several(results, "words-recurrent")
     found |= over_seeds("words.recurrent.ppl", [result["ppl"] for result in recurrent])
@@ -135,7 +135,8 @@ def characters(results: Results) -> Figures:
             found |= over_seeds(f"{name}.{place}.ppl", [result["ppl"][place] for result in several(results, job)])
             found |= over_blocks(f"{name}.{place}.ppl", several(results, job)[0]["blocks"][place])
     for place in PLACES:
-        found[f"rnn.literal.{place}.sd"] = found.get(f"rnn.literal.{place}.ppl.sd", 0.0)
+        if f"rnn.literal.{place}.ppl.sd" in found:
+            found[f"rnn.literal.{place}.sd"] = found[f"rnn.literal.{place}.ppl.sd"]
     best = min(CELLS, key=lambda cell: found[f"char.{cell}.shakespeare.ppl"])
     for place in PLACES:
         found |= over_seeds(f"rnn.{place}.ppl", [r["ppl"][place] for r in several(results, f"char-{best}")])
@@ -197,12 +198,10 @@ def explanations(results: Results) -> Figures:
     """C: which texts, and which training."""
     found = dict(results["readings"])
     for trained_on, job in {"shakespeare": "char-held-out", "reviews": "char-reviews", "both": "char-both"}.items():
+        bits = [result["bits"] for result in several(results, job)]
         for text in (*PLACES, "reviews"):
-            bits = [result["bits"][text] for result in several(results, job)]
-            found |= {f"bits.{trained_on}.{text}": float(np.mean(bits))}
-        found[f"bits.{trained_on}.gap"] = (
-            found[f"bits.{trained_on}.wikipedia"] - found[f"bits.{trained_on}.shakespeare"]
-        )
+            found |= over_seeds(f"bits.{trained_on}.{text}", [by[text] for by in bits])
+        found |= over_seeds(f"bits.{trained_on}.gap", [by["wikipedia"] - by["shakespeare"] for by in bits])
     return found
 
 

@@ -97,10 +97,10 @@ def page(report: Spec) -> str:
 <h1>The assignment, run again</h1>
 <p>{escape(report["introduction"])}</p>
 {note}{missing}
-<nav><ul>{contents}<li><a href="#legend">What the verdicts mean</a></li>
+<nav><ul>{contents}<li><a href="#legend">What verdicts and marks mean</a></li>
 <li><a href="#corpora">Corpora</a></li></ul></nav>
 {summary(report)}
-<h2 id="legend">What the verdicts mean</h2>
+<h2 id="legend">What verdicts and marks mean</h2>
 <dl>{legend}</dl>
 {body}
 <h2 id="corpora">Corpora</h2>

@@ -6,6 +6,7 @@ from typing import Any
 
 from .figures import PLACES, Figures, Results, several
 
+ONE_SEED = "¹"
 LEGEND = {
     "holds": "what the row says is so, by the intervals beside it",
     "fails": "the opposite is so, by the intervals beside it",
@@ -24,6 +25,7 @@ LEGEND = {
     "not tested": "what the claim is about is not among the data of this run",
     "not compared": "built-in text: the figures show only that everything works",
     "smoke": "a few steps of everything: no verdict",
+    ONE_SEED: "of one seed, so what another would give is not known; its interval is over the text or the reviews",
 }
 NONE_CHOSEN, TEST_SEEN = "nothing", "the recipe, with test figures in view"
 VALIDATION, FIRST_HALF = "the epoch, on validation reviews", "the weight, on the first half; rates were given"
@@ -46,12 +48,14 @@ def ends(f: Figures, name: str, over: str = "") -> tuple[float, float]:
 
 
 def said(f: Figures, name: str, digits: int, sign: str = "") -> str:
-    """A figure with an interval: over seeds if there are several, else over the text or the reviews; else one seed."""
+    """A figure with an interval: over seeds if there are several, else over the text or the reviews; marked if it is of
+    one seed."""
+    figure = f"{f[name]:{sign}.{digits}f}{ONE_SEED if f.get(f'{name}.seeds') == 1 else ''}"
     for over in ("", ".text", ".reviews"):
         if f"{name}{over}.low" in f:
             low, high = f[f"{name}{over}.low"], f[f"{name}{over}.high"]
-            return f"{f[name]:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
-    return f"{f[name]:{sign}.{digits}f}"
+            return f"{figure} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+    return figure
 
 
 class Verdicts:

@@ -23,7 +23,9 @@ def bigrams(v: Verdicts) -> None:
     v.row("0.c", claim, None, ours, beats, "test perplexity", names=("bigram.dev.ppl",), **more)
     name = "bigram.neural.over.counts.nats"
     low, high = ends(f, name, "text")
-    ours = f"{f['bigram.dev.twice_rate.ppl']:.1f}; nats a word more than modified Kneser-Ney {said(f, name, 3, '+')}"
+    ours = (
+        f"{said(f, 'bigram.dev.twice_rate.ppl', 1)}; nats a word more than modified Kneser-Ney {said(f, name, 3, '+')}"
+    )
     judged = yes(low > 0, "fails", yes(high < 0, "holds", "undecided"))
     more |= {"jobs": ("words-faster",), "chosen": TEST_SEEN}
     v.row(

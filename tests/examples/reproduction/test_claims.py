@@ -8,7 +8,7 @@ from reproduction.attribution import negated, strongest, suspects, worst_stretch
 from reproduction.claims import verdicts
 from reproduction.figures import PUBLISHED, figures, hits, over_seeds, several
 from reproduction.sentiment_claims import judged_gain, judges
-from reproduction.verdicts import LEGEND
+from reproduction.verdicts import LEGEND, ONE_SEED
 
 from tests.examples.reproduction import reproduced
 
@@ -40,9 +40,19 @@ def words(results, f, state=""):
     return {(row["id"], row["claim"]): row["verdict"] for row in verdicts(results, f, state)}
 
 
-def test_every_promised_figure_is_there_and_finite(f):
+def test_every_promised_figure_is_there_and_finite(results):
+    f = figures(results | {"literal-1": results["literal-0"]})  # a default run has several seeds of the literal recipe
     assert set(PROMISED.split()) <= set(f)
     assert all(isinstance(value, float) and np.isfinite(value) for value in f.values())
+
+
+def test_a_figure_of_one_seed_is_marked_where_it_stands_and_has_no_standard_deviation(results, f):
+    of_one = next(row["ours"] for row in verdicts(results, f) if row["claim"] == "character GRU by the literal recipe")
+    assert of_one.count(ONE_SEED) == 2 and "SD" not in of_one and "rnn.literal.shakespeare.sd" not in f
+    again = results | {"literal-1": results["literal-0"]}
+    rows = verdicts(again, figures(again))
+    of_two = next(row["ours"] for row in rows if row["claim"] == "character GRU by the literal recipe")
+    assert ONE_SEED not in of_two and "SD 0.00 / 0.00" in of_two
 
 
 def test_a_figure_lies_in_its_interval(f):
