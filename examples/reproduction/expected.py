@@ -23,20 +23,26 @@ DECIMAL = re.compile(r"\d+\.\d+")
 # The decimals that stand in each place, in order: a figure and its digits, or what is no figure of ours as it stands.
 LITERAL = [("rnn.literal.shakespeare.ppl", 2), ("rnn.literal.wikipedia.ppl", 2), "6.857", "15.361"]
 STATIC, COUNTED = ("char.static.nats", 3), ("char.counts.7.nats", 3)
-BIGRAM = [
-    ("bigram.dev.ppl", 1),
-    ("bigram.counts.modified_kneser_ney.dev.ppl", 1),
-    ("bigram.counts.dirichlet.dev.ppl", 1),
+MIXED, DYNAMIC, ONLINE = (("char.mixed.nats", 3), ("char.dynamic.nats", 3), ("char.online.nats", 3))
+COUNTS = [("bigram.counts.modified_kneser_ney.dev.ppl", 1), ("bigram.counts.dirichlet.dev.ppl", 1)]
+BIGRAM = [("bigram.dev.ppl", 1), *COUNTS, ("bigram.counts.trigram.dev.ppl", 1)]
+PASSAGES = [
+    (f"bigram.{how}.{place}.ppl", 1) for how in ("words", "published") for place in ("shakespeare", "wikipedia")
 ]
-BIGRAM.append(("bigram.counts.trigram.dev.ppl", 1))
-TRAINED, NB3 = [("sentiment.trained.accuracy", 3), ("sentiment.bigrams.accuracy", 3)], ("sentiment.nb3.accuracy", 3)
+RECURRENT = ("words.recurrent.ppl", 1)
+TRAINED = [("sentiment.trained.accuracy", 3), ("sentiment.bigrams.accuracy", 3)]
 RELU, LINEAR = ("sentiment.glove.relu.accuracy", 3), ("sentiment.glove.linear.accuracy", 3)
+NB3, ENSEMBLE = ("sentiment.nb3.accuracy", 3), ("sentiment.ensemble.accuracy", 3)
 QUOTED: dict[str, list[str | tuple[str, int]]] = {
-    "README.md": [*BIGRAM, *LITERAL, STATIC, COUNTED, *TRAINED, RELU, NB3],
-    "examples/bigram.py": [*BIGRAM, "7.7246", "25.633"],
-    "examples/char_rnn.py": ["0.005", *LITERAL, STATIC, COUNTED, "0.8"],
-    "examples/sentiment.py": [*TRAINED, RELU, LINEAR, NB3],
-}
+    "README.md": [
+        *BIGRAM, RECURRENT, ("words.mixed.ppl", 1), *LITERAL, STATIC, COUNTED, MIXED, DYNAMIC, ONLINE, *TRAINED, RELU,
+        NB3, ENSEMBLE,
+    ],
+    "examples/bigram.py": [*BIGRAM, *PASSAGES, "7.7246", "25.633"],
+    "examples/word_rnn.py": [RECURRENT, BIGRAM[0], BIGRAM[3]],
+    "examples/char_rnn.py": ["0.005", *LITERAL, STATIC, MIXED, COUNTED, DYNAMIC, ONLINE, "0.8"],
+    "examples/sentiment.py": [*TRAINED, RELU, LINEAR, NB3, ENSEMBLE],
+}  # fmt: skip
 
 
 def places(name: str, text: str) -> Iterator[re.Match[str]]:

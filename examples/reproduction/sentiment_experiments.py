@@ -15,7 +15,7 @@ from tinygrad_nlp.engine import gradients
 from tinygrad_nlp.files import read_npz, write_npz
 from tinygrad_nlp.fused import softmax_cross_entropy
 from tinygrad_nlp.nlp import corpora
-from tinygrad_nlp.nlp.metrics import calibration_error, log_loss, temperature
+from tinygrad_nlp.nlp.calibration import LogOdds, ensemble, quality, temperature
 from tinygrad_nlp.nn import frozen
 
 Figures = dict[str, Any]
@@ -71,11 +71,8 @@ def judged(corpus: corpora.FilmReviews, log_odds: np.ndarray, labels: np.ndarray
     """Accuracy, log loss in nats, calibration error, and what is needed for pairs: which reviews are right."""
     right, p = (log_odds > 0) == (labels == 1), sigmoid(log_odds)
     published = [name for name in sentiment.PUBLISHED_ERRORS if name in corpus.test.names]
-    return {
-        "accuracy": float(right.mean()),
+    return quality(log_odds, labels) | {
         "without leaked": float(right[~corpus.leaked].mean()),
-        "log_loss": log_loss(log_odds, labels),
-        "calibration_error": calibration_error(p, labels),
         "right": np.packbits(right).tobytes().hex(),
         "p": {name: float(p[corpus.test.row(name)]) for name in published},
     }
@@ -83,8 +80,8 @@ def judged(corpus: corpora.FilmReviews, log_odds: np.ndarray, labels: np.ndarray
 
 def tempered(log_odds: np.ndarray, labels: np.ndarray, t: float) -> Figures:
     """The same over a temperature that was fitted on validation reviews."""
-    error = calibration_error(sigmoid(log_odds), labels)
-    return {"temperature": t, "log_loss_tempered": log_loss(log_odds, labels), "calibration_error_tempered": error}
+    of = quality(log_odds, labels)
+    return {"temperature": t} | {f"{name}_tempered": of[name] for name in ("log_loss", "calibration_error")}
 
 
 def reliability(p: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[list[float]]:
@@ -141,25 +138,20 @@ def ngrams(
     folder: Path, data: str | None, order: int, network: str | None = None, few: int = 0, steps: int = 40
 ) -> Figures:
     """Linear n-grams weighted by naive Bayes: fitted on all training reviews, and tempered by a fit that has not seen
-    those for validation. network: a file of log-odds, to mix with: the mean of both models' tempered log-odds."""
+    those for validation. network: a file of log-odds, to mix with."""
     corpus = film_reviews(data, few, folder.parent)
-    reviews, labels = corpus.train, corpus.test.labels
-    places = sentiment.Part(np.arange(len(reviews)), np.arange(len(reviews)), reviews.labels)
-    kept, held, _ = (part.ids for part in sentiment.divided(places, places))
-    on_held, truth = sentiment.fitted(reviews.take(kept), reviews.take(held), order, steps)[0], reviews.labels[held]
-    log_odds, model = sentiment.fitted(reviews, corpus.test, order, steps)
-    t = temperature(on_held, truth)
-    found = judged(corpus, log_odds, labels) | tempered(log_odds / t, labels, t)
-    found |= {"validation": float(np.mean((on_held > 0) == (truth == 1)))}
+    labels = corpus.test.labels
+    grams, truth, model = sentiment.by_ngrams(corpus, order, steps)
+    t, tempered_grams = temperature(grams.validation, truth), grams.tempered(truth)
+    found = judged(corpus, grams.test, labels) | tempered(tempered_grams.test, labels, t)
+    found |= {"validation": float(np.mean((grams.validation > 0) == (truth == 1)))}
     found |= {"gradient_norm": model.gradient_norm, "evaluations": model.evaluations}
     if network:
-        theirs = read_npz(folder.parent / network)
-        t2 = temperature(theirs["validation"], truth)
-        t3 = temperature(on_held / t + theirs["validation"] / t2, truth)
-        both = (log_odds / t + theirs["test"] / t2) / t3
-        found["ensemble"] = judged(corpus, both, labels)
-        says = {"n-grams": log_odds, "n-grams, tempered": log_odds / t, "network": theirs["test"], "ensemble": both}
-        found["reliability"] = {name: reliability(sigmoid(z), labels) for name, z in says.items()}
+        other = LogOdds(**read_npz(folder.parent / network))
+        both = ensemble(grams, other, truth)
+        found["ensemble"] = judged(corpus, both.test, labels)
+        says = {"n-grams": grams, "n-grams, tempered": tempered_grams, "network": other, "ensemble": both}
+        found["reliability"] = {name: reliability(sigmoid(z.test), labels) for name, z in says.items()}
     return found
 
 

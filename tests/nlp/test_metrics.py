@@ -164,15 +164,3 @@ def test_p_values_are_uniform_where_there_is_nothing():
 def test_holm_refuses_the_smallest_first_and_stops_at_the_first_that_is_too_large():
     assert metrics.holm({"a": 0.012, "b": 0.02, "c": 0.9, "d": 0.04}) == {"a": True, "b": False, "c": False, "d": False}
     assert metrics.holm({"a": 0.01, "b": 0.015}) == {"a": True, "b": True}
-
-
-def test_calibration():
-    rng = np.random.default_rng(0)
-    log_odds = rng.normal(0, 2, 20_000)
-    labels = (rng.random(20_000) < 1 / (1 + np.exp(-log_odds))).astype(int)
-    assert metrics.calibration_error(1 / (1 + np.exp(-log_odds)), labels) < 0.02
-    assert metrics.calibration_error(1 / (1 + np.exp(-3 * log_odds)), labels) > 0.05
-    assert metrics.temperature(3 * log_odds, labels) == pytest.approx(3, rel=0.05)
-    p = 1 / (1 + np.exp(-log_odds))
-    expected = -np.mean(np.where(labels == 1, np.log(p), np.log(1 - p)))
-    assert metrics.log_loss(log_odds, labels) == pytest.approx(expected)

@@ -12,12 +12,14 @@ MODULES = {
     name: f"{__name__}.{name}"
     for name in (
         "bags",
+        "calibration",
         "cooccurrence",
         "corpora",
         "counts",
         "generate",
         "metrics",
         "models",
+        "naive_bayes",
         "reading",
         "saved",
         "text",
