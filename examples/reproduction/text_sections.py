@@ -18,7 +18,7 @@ SOURCES = {"shakespeare": "trained on Shakespeare", "reviews": "trained on revie
 INTRODUCTION = (
     "Every claim with what was published, what we measured on our own engine, and a verdict in a word. Figures in "
     "brackets are 95\u00a0% intervals: Student's over seeds where there are several, else over blocks of the text or "
-    "over test reviews, of one seed. A figure without brackets is of one seed."
+    "over test reviews; ¹ marks a figure of one seed."
 )
 
 
