@@ -165,8 +165,8 @@ class SGD(Optimizer):
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Where w only loses lr g, a row that is there twice may lose it twice: few rows need not be added up first."""
-        plain = type(self).update is SGD.update and len(arrays) == 1 and not self.weight_decay
-        if not plain or len(g.rows) > FEW:
+        stateless = type(self).update is SGD.update and len(arrays) == 1 and not self.weight_decay
+        if not stateless or len(g.rows) > FEW:
             super().update_rows(g, arrays)
         else:
             np.subtract.at(arrays[0], g.rows, float(self.lr) * g.values)

@@ -128,7 +128,7 @@ class Run:
                 write_text(self.log_file, "")
                 self.save()
             self.seconds, self.began = self.elapsed(), time.monotonic()
-            saved = self.began
+            last_save = self.began
             while self.done < n:
                 self.step, self.inside = self.done, True
                 yield self.step
@@ -136,9 +136,9 @@ class Run:
                 self.progress.update()
                 if interrupt.noticed:
                     break
-                if time.monotonic() - saved >= self.save_seconds:
+                if time.monotonic() - last_save >= self.save_seconds:
                     self.save()
-                    saved = time.monotonic()
+                    last_save = time.monotonic()
             self.step = self.done
             self.save()
         if interrupt.noticed:

@@ -182,8 +182,8 @@ class Program:
     def __repr__(self) -> str:
         lines = [f"v{k} = leaf of shape {x.shape}" for k, x in enumerate(self.leaves)]
         for k, (fn, places, keywords) in enumerate(self.steps, len(lines)):
-            written = [f"v{p}" for p in places] + [f"{key}={value!r}" for key, value in keywords.items()]
-            lines.append(f"v{k} = {fn.__name__}({', '.join(written)})")
+            arguments = [f"v{p}" for p in places] + [f"{key}={value!r}" for key, value in keywords.items()]
+            lines.append(f"v{k} = {fn.__name__}({', '.join(arguments)})")
         return "\n".join(lines)
 
 

@@ -78,16 +78,16 @@ def wrong_shape(case: Case) -> str:
     for axes in subsets(range(given.ndim)):
         summed = np.sum(given, axis=axes, keepdims=True)
         if given.ndim >= x.ndim and summed.shape == before and case.same(summed, numeric):
-            return f"axis not summed: {what}: sum over axis {written(axes)}, which broadcasting stretched"
+            return f"axis not summed: {what}: sum over axis {enumerated(axes)}, which broadcasting stretched"
     for axes in subsets(range(x.ndim)):
         stretched = (
             np.broadcast_to(np.expand_dims(given, axes), x.shape) if given.shape == np.sum(x, axes).shape else None
         )
         if stretched is not None and case.same(stretched, numeric):
-            return f"axis not spread: {what}: broadcast it back over axis {written(axes)}"
+            return f"axis not spread: {what}: broadcast it back over axis {enumerated(axes)}"
         summed = np.sum(numeric, axis=axes)
         if given.size == summed.size and np.allclose(given.ravel(), summed.ravel()):
-            return f"axis summed: {what}: axis {written(axes)} was summed but is the argument's own"
+            return f"axis summed: {what}: axis {enumerated(axes)} was summed but is the argument's own"
     return f"shape: {what}"
 
 
@@ -157,7 +157,7 @@ def of_places(case: Case) -> Iterator[str]:
     if np.any(wrong) and np.all(given[wrong] == 0):
         rows = sorted(set(np.nonzero(wrong)[0].tolist())) if given.ndim > 1 else []
         if rows and all(np.all(wrong[k] | flat[k]) for k in rows):
-            yield f"rows of zeros: {written(rows)} of axis 0 got nothing; the rest is right"
+            yield f"rows of zeros: {enumerated(rows)} of axis 0 got nothing; the rest is right"
         else:
             yield f"zeros: {int(wrong.sum())} of {wrong.size} places got nothing, a contribution lost"
     off = (given - numeric)[wrong]
@@ -268,6 +268,6 @@ def subsets(items: Any) -> Iterator[tuple[int, ...]]:
     return itertools.chain.from_iterable(itertools.combinations(items, n) for n in range(1, len(items) + 1))
 
 
-def written(numbers: Any) -> str:
+def enumerated(numbers: Any) -> str:
     shown = [str(int(n)) for n in numbers]
     return ", ".join(shown[:6]) + (", …" if len(shown) > 6 else "")

@@ -67,7 +67,7 @@ def gradcheck(f: Callable[..., Any], *args: Any, seed: int = 0, names: Sequence[
         with torch.no_grad():
             return as_arrays(call(*map(as_tensors, inputs)))
 
-    names = names or argument_names(written(f), len(args))
+    names = names or argument_names(named_function(f), len(args))
     complaints: list[str] = []
 
     def backward(gaps: bool, g: Any, *inputs: Any) -> Any:
@@ -100,7 +100,7 @@ def gradcheck(f: Callable[..., Any], *args: Any, seed: int = 0, names: Sequence[
     return report
 
 
-def written(f: Any) -> Callable[..., Any]:
+def named_function(f: Any) -> Callable[..., Any]:
     """The function whose arguments have names: for MyFunction.apply, MyFunction.forward after its ctx."""
     kind = getattr(f, "__self__", None)
     if isinstance(kind, type) and issubclass(kind, torch.autograd.Function):

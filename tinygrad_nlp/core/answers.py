@@ -67,12 +67,12 @@ ACTIVATIONS = {
 }
 
 
-def spread(groups: dict[str, str]) -> dict[str, str]:
+def by_name(groups: dict[str, str]) -> dict[str, str]:
     """{answer: names} as {name: answer}."""
     return {name: answer for answer, names in groups.items() for name in names.split()}
 
 
-TENSOR = spread(
+TENSOR = by_name(
     {
         CONSTANT + ", which is read-only": "numpy detach value primal retains_grad is_inference",
         CONSTANT: "requires_grad retain_grad stop_gradient volatile",
@@ -186,7 +186,7 @@ IN_PLACE = """
     sparse_resize_and_clear resize_as_sparse conj_physical rsqrt frac neg renorm addcmul addcdiv lerp digamma
 """
 
-MODULE = spread(
+MODULE = by_name(
     {
         FROZEN: "train eval training",
         CPU: "to cuda cpu ipu xpu mtia to_empty share_memory",
@@ -211,7 +211,7 @@ MODULE = spread(
         "print(model) shows plain attributes": "extra_repr",
     }
 )
-OPTIMIZER = spread(
+OPTIMIZER = by_name(
     {
         "optimizer.lr is the rate of all; for several rates use one optimiser a group": "param_groups",
         "use one optimiser a group": "add_param_group",
@@ -224,7 +224,7 @@ OPTIMIZER = spread(
             register_load_state_dict_pre_hook register_load_state_dict_post_hook profile_hook_step""",
     }
 )
-OPTIMIZERS = spread(
+OPTIMIZERS = by_name(
     {
         "schedules are functions of the step: optimizer.lr = rate * linear_decay(step, total)": "lr_scheduler",
         OPTIMISERS: """RMSprop Adagrad Adadelta NAdam Lion Muon ASGD Adafactor Adamax RAdam Rprop SparseAdam""",

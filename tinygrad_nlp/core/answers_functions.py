@@ -22,10 +22,10 @@ from .answers import (
     OWN,
     RANDOM,
     SQUARES,
-    spread,
+    by_name,
 )
 
-PACKAGE = {name: f"compose it: {text}" for name, text in ACTIVATIONS.items()} | spread(
+PACKAGE = {name: f"compose it: {text}" for name, text in ACTIVATIONS.items()} | by_name(
     {
         CONSTANT: "no_grad inference_mode enable_grad set_grad_enabled stop_gradient freeze",
         "write Tensor(array)": "tensor as_tensor from_numpy asarray array Array Variable",

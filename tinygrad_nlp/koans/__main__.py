@@ -16,7 +16,7 @@ from . import exercises, koans, steps
 from .grading import BROKEN, RIGHT, WRONG, Mark, marks
 
 
-def written(path: Path, text: str) -> bool:
+def write_new(path: Path, text: str) -> bool:
     """Write a text, unless there is a file already; whether it was written."""
     try:
         with open(path, "x", encoding="utf-8", newline="\n") as file:
@@ -63,7 +63,7 @@ def report(path: Path, variant: int, found: list[Mark]) -> str:
 def run(args: argparse.Namespace) -> int:
     """Write the file or grade it once."""
     text = steps.exercises() if args.engine else exercises(args.variant)
-    if not args.json and written(args.file, text):
+    if not args.json and write_new(args.file, text):
         what = "the lines that say `...`" if args.engine else "the functions named …_backward"
         print(f"wrote {args.file}: edit {what}, then run this again")
     if args.engine:

@@ -107,8 +107,8 @@ def transliterate(text: str) -> str:
 
 def _ascii(character: str) -> str:
     """One character at a time: NFKD sorts the marks of a whole text, in a time that grows with their number squared."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
-    return plain.encode("ascii", "replace").decode("ascii")
+    base = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    return base.encode("ascii", "replace").decode("ascii")
 
 
 # %% Vocabularies
@@ -159,8 +159,8 @@ class Characters:
 
     def nearest(self, character: str) -> str:
         """The known character nearest to an unknown one: without its accent or case, else the closest code point."""
-        plain = transliterate(character)[:1]
-        for other in (plain, plain.swapcase(), character.swapcase()):
+        base = transliterate(character)[:1]
+        for other in (base, base.swapcase(), character.swapcase()):
             if other and other in self.alphabet and other != "?":
                 return other
         return min(self.alphabet, key=lambda known: abs(ord(known) - ord(character)))
