@@ -20,7 +20,10 @@ from tinygrad_nlp import Tensor, gradients, logsumexp, softmax_cross_entropy
 MOST = 12  # numbers in an argument: each costs a few dozen calls
 UNARY = [case for case in CASES if isinstance(case.row, np.ufunc) and case.row.nin == 1 and case.smooth]
 SMOOTH = [case for case in CASES if case.smooth]
-STEP = {"initial_step": 0.02}  # the domains of the cases end not far from their numbers
+STEP: dict[str, Any] = {
+    "initial_step": 0.02,
+    "tolerances": {"atol": 1e-8, "rtol": 1e-7},
+}  # the domains of cases end near by
 
 
 def agrees(ours: Any, found: Any, value: Any) -> int:
@@ -74,7 +77,7 @@ def test_jacobians(case: Case, seed: int) -> None:
         g[i] = 1
         ours.append(np.ravel(dense(gradients(result, [ts[k]], g.reshape(y.shape))[0])))
     found.df, found.error, found.success = found.df[:MOST], found.error[:MOST], found.success[:MOST]
-    agrees(np.stack(ours), found, y)
+    assert agrees(np.stack(ours), found, y) >= 0.9 * found.df.size
 
 
 def test_the_oracle_is_sure_of_itself_and_sees_a_mistake() -> None:
