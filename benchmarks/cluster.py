@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -100,9 +100,11 @@ def growth(seconds: float, out: Path) -> dict[str, Any]:
 
 
 def costs(build: Callable[[int], work.Work], B: int, seconds: float) -> Costs:
-    """a and c by steps of one rank, and the bytes of its gradients."""
+    """a and c by the quickest steps of one rank, in processor time, because others on this machine only add to it; and
+    the bytes of its gradients."""
     batches = sorted({max(1, B // k) for k in (1, 2, 4, 8)})
-    each = [statistics.median(ranks.timed(build(b).side("ours")[0], seconds / len(batches))) for b in batches]
+    clock, each_seconds = time.process_time, seconds / len(batches)
+    each = [min(ranks.timed(build(b).side("ours")[0], each_seconds, clock)) for b in batches]
     a, c = line(1.0, np.array(batches, float), np.array(each)) if B > 1 else (each[0], 0.0)
     piece = build(B)
     table, *others = piece.parameters
@@ -112,7 +114,7 @@ def costs(build: Callable[[int], work.Work], B: int, seconds: float) -> Costs:
     used = np.unique(piece.batches[0][0])
     each_row = table.shape[1] * table.itemsize + used.itemsize
     twice = RowSparse(np.tile(used, 2), np.zeros((2 * len(used), table.shape[1]), table.dtype), table.shape)
-    adding = min(ranks.timed(twice.coalesce, 0.1))
+    adding = min(ranks.timed(twice.coalesce, 0.1, clock))
     gamma = adding / (2 * len(used) * each_row)
     return Costs(B, a, c, dense, len(used) * each_row / B, len(table) * each_row, gamma)
 
