@@ -199,6 +199,14 @@ def test_a_file_names_nothing_that_the_caller_did_not_give(tmp_path: Any) -> Non
     refused(path, tree | {"settings": tree["settings"] | {".forward": "x"}}, "forward is None in a new one", *known)
 
 
+def test_a_large_model_there_and_back(tmp_path: Any) -> None:
+    """Drawn, held by a layer, and held by what holds the layer: each number counts once."""
+    layers = [nn.Sequential(nn.Linear(300, 400, rng=RNG), np.tanh) for _ in range(3)]
+    made = nn.Sequential(*layers, nn.GRU(400, 200, rng=RNG))
+    save(tmp_path / "m.npz", made)
+    same(made, load(tmp_path / "m.npz"))
+
+
 def test_a_small_file_cannot_ask_for_a_large_model(tmp_path: Any) -> None:
     path = tmp_path / "m.npz"
     save(path, nn.Sequential(nn.Linear(1, 1, rng=RNG)))

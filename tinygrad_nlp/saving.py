@@ -160,21 +160,29 @@ def ours() -> dict[str, Any]:
 
 # %% And back
 class Zeros(np.random.Generator):
-    """Draws zeros, in all no more than `numbers`: a file with few numbers cannot ask for a large model."""
+    """Draws zeros, in all no more than `most`, and counts what Modules hold, no more either: a file with few numbers
+    cannot ask for a large model."""
 
-    def __init__(self, numbers: int) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(np.random.PCG64(0))
-        self.numbers = self.most = numbers
+        self.most, self.drawn, self.held = most, 0, 0
+        self.leaves: dict[int, Any] = {}  # of the Modules made so far, by id: each is counted once
 
-    def spend(self, numbers: int, what: Any) -> None:
-        self.numbers -= numbers
-        if self.numbers < 0:
+    def check(self, numbers: int, what: str) -> None:
+        if numbers > self.most:
             raise ValueError(f"its settings ask for {what}, more numbers than the file holds")
+
+    def hold(self, module: Module) -> None:
+        new = {id(leaf): leaf for _, leaf in named_leaves(module) if id(leaf) not in self.leaves}
+        self.leaves |= new
+        self.held += sum(leaf.size for leaf in new.values())
+        self.check(self.held, f"a {type(module).__name__}")
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         """Zeros."""
         shape = () if size is None else tuple(np.atleast_1d(size).tolist())
-        self.spend(math.prod(shape), f"a layer of shape {shape}")
+        self.drawn += math.prod(shape)
+        self.check(self.drawn, f"a layer of shape {shape}")
         return np.zeros(shape, dtype)[()] if size is None else np.zeros(shape, dtype)
 
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
@@ -253,7 +261,7 @@ def unpacked(tree: Any, values: Mapping[str, Any], known: Mapping[str, Any], zer
             arguments = {key: unpack(a) for key, a in settings.items()}
             bound = inspect.BoundArguments(signature, {itself: None, **arguments})
             module = kind(*bound.args[1:], **bound.kwargs)
-            zeros.spend(sum(leaf.size for _, leaf in named_leaves(module)), f"a {key}")
+            zeros.hold(module)
             return module
         case {"is": "leaf", "of": str(key)}:
             return values[key]
