@@ -244,7 +244,7 @@ def chosen(epochs: list[dict[str, float]]) -> dict[str, float]:
 
 # %% Linear n-grams
 # The strength of the data against the prior of small weights, by order of the n-grams: of 0.03, 0.1, 0.3, 1 and 3 the
-# one with the best accuracy on the validation reviews.
+# best on the validation reviews, where trigrams at 3 are better by one review of 2,500, not enough for larger weights.
 STRENGTH = {2: 0.3, 3: 1.0}
 
 

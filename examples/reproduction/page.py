@@ -93,6 +93,7 @@ def page(report: Spec) -> str:
     legend = "".join(f"<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>" for word, meaning in report["legend"].items())
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>The assignment, run again</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
 <h1>The assignment, run again</h1>
 <p>{escape(report["introduction"])}</p>

@@ -98,6 +98,11 @@ def test_the_tables_figures_are_those_of_the_flat_map(report):
                     assert set(decimals) - QUOTED <= rounded, (table["caption"], row)
 
 
+def test_the_policy_of_the_page_comes_before_all_that_it_is_about(made):
+    policy = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; """
+    assert made.index(policy) < min(made.index(tag) for tag in ("<title", "<link", "<style"))
+
+
 def test_nothing_is_loaded_from_elsewhere(report, made):
     reader = Reader(made)
     assert "<script" not in made and "@import" not in made and "@font-face" not in made
@@ -155,7 +160,8 @@ def test_in_chromium_nothing_is_cut_off_requested_or_wrong(made, tmp_path, width
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
         pytest.skip("chromium is not installed")
-    probed = html.escape(made.replace("<head>", "<head>" + PROBE))
+    foreign = "<script>parent.document.body.dataset.foreign = 'ran'</script>"  # what the page's own policy must stop
+    probed = html.escape(made.replace("<head>", "<head>" + PROBE).replace("</body>", foreign + "</body>"))
     framed = tmp_path / "framed.html"  # a window can't be as narrow as a phone, but a frame can
     framed.write_text(
         f'<body><iframe style="width: {width}px; height: 900px; border: 0" srcdoc="{probed}"></iframe>', "utf-8"
