@@ -98,22 +98,21 @@ def speed() -> str:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("| step | PyTorch |")[2]
     rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", section.partition("\n\n")[0], re.M)
     assert len(rows) >= 8, "README's table of speed is not where it was"
-    one, unit, parts = 560.0, 90.0, []
+    one, unit, parts = 270.0, 76.0, []
     for k, (what, ratio) in enumerate(rows):
-        end, y = one + unit * math.log2(float(ratio)), 40 + 24 * k
+        end, y = one + unit * math.log2(float(ratio)), 36 + 38 * k
         colour = "#15803d" if float(ratio) <= 1 else BACKWARD
-        size_of_bar = f'x="{min(one, end):.1f}" y="{y - 9}" width="{max(abs(end - one), 1):.1f}" height="14"'
-        bar = f'{size_of_bar} fill="{colour}" opacity="0.75"'
+        size_of_bar = f'x="{min(one, end):.1f}" y="{y + 7}" width="{max(abs(end - one), 1):.1f}" height="12"'
         what = what.replace("`", "")
-        short = what if len(what) <= 44 else what[:43].rstrip(" ,(") + "…"
-        parts += [text(6, y + 3, short, anchor="start", size=12), f"<rect {bar}/>"]
-        parts.append(
-            text(end + (6 if end >= one else -6), y + 3, ratio, anchor="start" if end >= one else "end", size=12)
-        )
-    bottom = 40 + 24 * len(rows)
-    parts.append(f'<line x1="{one}" y1="22" x2="{one}" y2="{bottom - 8}" stroke="currentColor"/>')
-    parts += [text(one, 14, "PyTorch = 1", size=12), text(one - unit, bottom + 6, "half the time", FORWARD, size=12)]
-    return svg(640, bottom + 14, "Our time for a training step over that of PyTorch, by the table in the README", parts)
+        short = what if len(what) <= 50 else what[:49].rstrip(" ,(") + "…"
+        beside = (end + 5, "start") if end >= one else (end - 5, "end")
+        parts += [text(6, y, short, anchor="start", size=12), f'<rect {size_of_bar} fill="{colour}" opacity="0.75"/>']
+        parts.append(text(beside[0], y + 17, ratio, anchor=beside[1], size=12))
+        parts.append(f'<line x1="{one}" y1="{y + 4}" x2="{one}" y2="{y + 22}" stroke="currentColor"/>')
+    parts += [text(one, 14, "PyTorch = 1", size=12), text(one - unit, 14, "half", FORWARD, size=12)]
+    return svg(
+        380, 36 + 38 * len(rows), "Our time for a training step over that of PyTorch, by the table in the README", parts
+    )
 
 
 def draw(folder: Path) -> None:

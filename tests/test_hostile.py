@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygrad_nlp import load, nn, save
 from tinygrad_nlp.files import FileError, read_tree, write_tree
 from tinygrad_nlp.nlp import saved
 from tinygrad_nlp.nlp.corpora import reviews
@@ -93,6 +94,16 @@ def test_models(place, data, which):
     model(path, which)
     rebuilt(path, data)
     taken_or_refused(path, saved.load)
+
+
+@given(st.data())
+@pytest.mark.filterwarnings("default")
+def test_any_module(place, data):
+    path, rng = place / "module.npz", np.random.default_rng(0)
+    parts = [nn.Embedding(5, 3, rng=rng), nn.GRU(3, 4, rng=rng, batch_first=True), nn.Dropout(0.5, rng=rng), np.tanh]
+    save(path, nn.Sequential(*parts, nn.Linear(4, 2, rng=rng, init=nn.orthogonal)))
+    rebuilt(path, data)
+    taken_or_refused(path, load)
 
 
 @given(st.data())
