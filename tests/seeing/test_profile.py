@@ -88,6 +88,7 @@ def test_nothing_changes_and_every_call_is_there(seed: int) -> None:
     calls = [t for t in history(y) if t.fn is not None]
     assert sum(row.calls for row in found.rows if row.name != ADDING) == len(calls)
     assert all(t.grad is None for t in history(y) if t.fn is None)
+    assert [bool(t.saved) for t in history(y)] == [bool(t.saved) for t in history(twin)]
     for ours, others in zip(gradients(y).values(), gradients(twin).values(), strict=True):
         assert np.array_equal(numbers(ours), numbers(others))  # what derivatives work in is there again
     assert all(row.forward >= 0 and row.peak_forward >= 0 for row in found.rows)
