@@ -76,7 +76,8 @@ def same(one: Any, two: Any) -> None:
 
 def test_a_users_module_there_and_back(tmp_path: Any) -> None:
     made = model()
-    made.blocks[0].temperature = 0.5
+    made.blocks[0].temperature = np.float64(0.5)  # a float, and a number
+    made.blocks[1].temperature = 3
     optim.SGD(made, 0.1).zero_grad()
     made.gain.data = np.float64(7)
     save(tmp_path / "m.npz", made)
@@ -205,6 +206,22 @@ def test_a_large_model_there_and_back(tmp_path: Any) -> None:
     made = nn.Sequential(*layers, nn.GRU(400, 200, rng=RNG))
     save(tmp_path / "m.npz", made)
     same(made, load(tmp_path / "m.npz"))
+
+
+class TiedLater(nn.Module):
+    """Draws weights that it then replaces, as those who tie layers do."""
+
+    def __init__(self, *, rng: Any) -> None:
+        self.embedding = nn.Embedding(500, 300, rng=rng)
+        self.layers = [nn.Linear(500, 300, rng=rng) for _ in range(3)]
+        for layer in self.layers:
+            layer.W = self.embedding.table
+
+
+def test_a_model_may_draw_more_than_it_keeps(tmp_path: Any) -> None:
+    made = TiedLater(rng=RNG)
+    save(tmp_path / "m.npz", made)
+    same(made, load(tmp_path / "m.npz", TiedLater))
 
 
 def test_a_small_file_cannot_ask_for_a_large_model(tmp_path: Any) -> None:

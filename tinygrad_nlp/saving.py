@@ -27,7 +27,7 @@ from .module import Module, check_state, named_modules
 from .tree import branches, map_leaves, named_leaves
 
 FORMAT = 2
-SPARE = 100_000  # numbers that a model may have beyond those in its file, so that a value which is missing is named
+SPARE = 100_000  # numbers that a model may draw beyond one for each byte in its file: some are drawn and then replaced
 LAYERS = {key: a for key, a in vars(nn).items() if getattr(a, "__module__", "") == nn.__name__}  # and initialisers
 
 
@@ -203,8 +203,7 @@ def built(tree: Any, known: tuple[Callable[..., Any], ...], rng: np.random.Gener
     if tree["format"] != FORMAT:
         raise ValueError(f"its format is {tree['format']!r}, this version reads {FORMAT}")
     values = tree["values"]
-    numbers = sum(value.size for value in values.values())
-    zeros = Zeros(numbers + SPARE)
+    zeros = Zeros(sum(value.nbytes for value in values.values()) + SPARE)
     model = unpacked(tree["module"], values, {**ours(), **{name(a): a for a in known}}, zeros)
     if not isinstance(model, Module):
         raise ValueError(f"it holds a {type(model).__name__}, not a Module")
@@ -225,10 +224,12 @@ def built(tree: Any, known: tuple[Callable[..., Any], ...], rng: np.random.Gener
 
 
 def set_plain(model: Module, settings: Mapping[str, Any]) -> None:
-    """Give the Modules of a tree their plain settings, which must be those that they have, of the same types."""
+    """Give the Modules of a tree their plain settings, which must be those that they have: text for text, a number for
+    a number."""
     have = dict(plain_settings(model))
     for key in {**have, **settings}:
-        if type(have.get(key)) is not type(settings.get(key)):
+        kinds = {str if isinstance(a.get(key), str) else isinstance(a.get(key), int | float) for a in (have, settings)}
+        if len(kinds) > 1 or key not in have:
             raise ValueError(f"{key.lstrip('.')} is {have.get(key)!r} in a new one and {settings.get(key)!r} in this")
     for path, module in named_modules(model):
         vars(module).update({key: settings[f"{path}.{key}"] for key in vars(module) if f"{path}.{key}" in have})
