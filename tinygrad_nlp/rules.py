@@ -152,8 +152,8 @@ rule(np.cumsum, lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(
 # A function that only moves numbers about is undone by moving them back.
 
 rule(np.copy, lambda g, y, x, order="K": g)
-rule(np.reshape, lambda g, y, x, shape, order="C": np.reshape(g, x.shape, fixed(order)))
-rule(np.ravel, lambda g, y, x, order="C": np.reshape(g, x.shape, fixed(order)))
+rule(np.reshape, lambda g, y, x, shape, order="C": np.reshape(g, x.shape, order=fixed(order)))
+rule(np.ravel, lambda g, y, x, order="C": np.reshape(g, x.shape, order=fixed(order)))
 rule(np.expand_dims, lambda g, y, x, axis: np.reshape(g, x.shape))
 rule(np.squeeze, lambda g, y, x, axis=None: np.reshape(g, x.shape))
 rule(
