@@ -21,12 +21,12 @@ ENGINE = "tests/test_rules.py tests/test_fused.py tests/test_recurrent.py tests/
 SHORTER = {  # what is in a command, and what is added to it
     r"--recipe (best|strong)": "--smoke --quiet --steps 2",  # they read all of the held-out text
     r"examples/\w+\.py": "--smoke --quiet",
-    r"benchmarks/run\.py$": "small --seconds 0.3",
-    r"benchmarks/run\.py ranks": "--seconds 0.3",
+    r"benchmarks/run\.py$": "chain --seconds 0.3",
     r"^python -m pytest$": "tests/test_readme.py",  # all of it ran as the second command of the page
     r"PROFILE=ci .*pytest$": ENGINE,
     r"PROFILE=explore .*pytest$": "tests/test_tree.py",
 }
+MINUTES = ("benchmarks/run.py ranks",)  # and nothing makes them shorter: not run here
 EXIT = {"tinygrad_nlp.koans": 1}  # no exercise is solved yet
 # What Open MPI asks of root, and on a machine with fewer cores than ranks; docs/howto/many_cores.md says so.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -115,6 +115,9 @@ def main() -> None:
     if koans.exists() or (ROOT / ".venv").exists():
         sys.exit("readme.py: there is a .venv or a koans.py: use a clean clone")
     for command in commands(README):
+        if command.endswith(MINUTES):
+            print(f"\n== not run, it takes minutes: {command}")
+            continue
         began = time.monotonic()
         print(f"\n== {shorter(command)}", flush=True)
         printed, environment = run(shorter(command), environment)
