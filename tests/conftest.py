@@ -1,12 +1,22 @@
 """Three depths for every property: HYPOTHESIS_PROFILE=dev (the default, 25 examples), ci (200, the same each time),
-explore (2,000)."""
+explore (2,000). A fourth, mutants, is for tests/battery/mutants.py: as dev, but the same each time, and the smallest
+example of a failure is not looked for."""
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 settings.register_profile("explore", max_examples=2000, deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "mutants",
+    settings.get_profile("dev"),
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    print_blob=False,
+    report_multiple_bugs=False,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

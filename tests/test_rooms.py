@@ -63,16 +63,22 @@ def test_imports_go_one_way() -> None:
                     paths.append([*path, target])
 
 
+def file_that_tests(module: Path, root: Path) -> Path:
+    """Both as paths from the root: the test file of the module's name, or the one that the module names."""
+    said = ELSEWHERE.search((root / module).read_text(encoding="utf-8"))
+    folder = Path(*module.parts[1:-1])
+    stem = {"__init__": folder.name or "rooms", "__main__": "main"}.get(module.stem, module.stem)
+    return Path(said[1]) if said else Path("tests") / folder / f"test_{stem}.py"
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_each_module_has_a_test_file_of_its_name_or_says_where_it_is_tested(name: str) -> None:
-    source = MODULES[name].read_text(encoding="utf-8")
-    path = MODULES[name].relative_to(PACKAGE)
-    stem = {"__init__": path.parent.name or "rooms", "__main__": "main"}.get(path.stem, path.stem)
-    defines = any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in ast.parse(source).body)
+    path = MODULES[name]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    defines = any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in tree.body)
     if path.name != "__init__.py" or defines:  # of a room's own file, which is one sentence, nothing is to be tested
-        said = ELSEWHERE.search(source)
-        tests = ROOT / (said[1] if said else f"tests/{(path.parent / f'test_{stem}.py').as_posix()}")
-        assert tests.exists(), f"{path} has no {tests.relative_to(ROOT)}: write it, or say `# tested in FILE`"
+        tests = file_that_tests(path.relative_to(ROOT), ROOT)
+        assert (ROOT / tests).exists(), f"{path} has no {tests}: write it, or say `# tested in FILE`"
 
 
 def test_modules_of_nlp_load_when_they_are_used() -> None:

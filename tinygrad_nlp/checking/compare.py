@@ -3,7 +3,6 @@
 A difference counts as rounding where numeric derivatives cannot see it (their own noise), or where it is not there
 again when the arguments are rounded differently: a mistake stays the same, rounding does not. A derivative that is 0
 because large numbers cancel is so told from one that is lost, without a tolerance that hides either."""
-# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 

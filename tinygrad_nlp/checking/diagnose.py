@@ -3,7 +3,6 @@
 From the numeric Jacobian J of one argument, J[i, k] = ∂yₖ/∂xᵢ, the right gradient is J g; a backward pass that ignores
 g gives J 1, one that keeps only the diagonal gives diag(J) g, and so on. Where the function also runs on Tensors, its
 graph tells which path a gradient lacks: each is cut in turn. A pattern is named only if it explains every number."""
-# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 
