@@ -228,6 +228,8 @@ def test_probabilities_fed_to_the_cross_entropy_warn(make: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         softmax_cross_entropy(make(np.log(p)), np.array([0, 1]))
+        for row in ([0.5, 0.9], [1.5, -0.5]):  # one row may sum to 1 by chance, or be positive
+            softmax_cross_entropy(make(np.array([[0.2, 0.8], row])), np.array([0, 1]))
 
 
 # --- Lookups ----------------------------------------------------------------------------------------------------------

@@ -416,3 +416,8 @@ def test_average_follows_the_formula_and_resumes() -> None:
         np.testing.assert_allclose(a, expected[name], rtol=1e-12)
     x = np.ones((4, 3))
     np.testing.assert_array_equal(twin(x), x @ average.averages["layers.1.W"] + average.averages["layers.1.b"])
+    state = average.state_dict()
+    for wrong in ({**state, "w": np.ones(2)}, {name: np.ones(9) for name in state}):
+        with pytest.raises(ValueError, match="in the Average"):
+            average.load_state_dict(wrong)
+    assert all(np.array_equal(a, state[name]) for name, a in average.state_dict().items())

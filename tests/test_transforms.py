@@ -360,15 +360,15 @@ def test_a_checkpoint_inside_and_around_a_transform():
 
 @pytest.mark.parametrize("beside", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none(beside):
-    """The second run may differ by rounding, and by no more, in the numbers beside them."""
+    """The second run may differ by rounding, and by no more, in the numbers beside them: also in a 0 beside a 9."""
 
     def run(second):
-        added = iter([np.array([beside, 0.0]), np.array(second)])
-        x = Tensor([1.0, 2.0])
+        added = iter([np.array([beside, -4.0, 0.0]), np.array(second)])
+        x = Tensor([1.0, 2.0, 3.0])
         return gradients(np.sum(checkpoint(lambda x: x * x + next(added))(x)), [x])[0]
 
-    np.testing.assert_array_equal(run([beside, 1e-9]), [2, 4])
-    for second in ([beside, 0.5], [0.0, 0.0], [-beside if np.isinf(beside) else 1.0, 0.0]):
+    np.testing.assert_array_equal(run([beside, -3.9999, 1e-9]), [2, 4, 6])
+    for second in ([beside, -3.5, 0], [0, -4, 0], [-beside if np.isinf(beside) else 1, -4, 0], [beside, -4, 0.5]):
         with pytest.raises(RuntimeError, match="gave another value"):
             run(second)
 

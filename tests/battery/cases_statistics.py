@@ -54,8 +54,13 @@ def cov(d: Draw) -> tuple[Any, ...]:
     form = d.pick(
         {}, {"bias": True}, {"ddof": 0}, {"aweights": d.rng.uniform(0.5, 1, n)}, {"fweights": np.arange(1, n + 1)}
     )
-    if d.integer(0, 1):
+    how = d.integer(0, 3)
+    if how == 0:
         return lambda fn, x: fn(x.T, rowvar=False, **form), d.array((m, n))
+    if how == 1:
+        return lambda fn, x: fn(x, rowvar=False, **form), d.array((n,))
+    if how == 2:
+        return lambda fn, x, w: fn(x, aweights=w), d.array((m, n)), d.array((n,), 0.5, 1)
     return lambda fn, x, y: fn(x, y, **form), d.array((m, n)), d.array((n,))
 
 

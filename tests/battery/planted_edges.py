@@ -42,6 +42,7 @@ FREQUENT = test_text.test_most_frequent
 IGNORED = partial(test_fused.test_a_sum_over_no_label_that_counts_is_0, (2,))
 SIZES = partial(test_text.test_sizes_below_1_are_refused, "steps", (0, 2))
 PROMPT = partial(test_generate.test_a_prompt_is_a_row_of_ids, [])
+COVERS = test_metrics.test_an_interval_covers_95_percent_unless_something_else_is_asked
 BIGRAMS = test_counts.test_smoothed_bigrams_are_those_of_the_formulas
 
 
@@ -115,5 +116,11 @@ EDGES: list[tuple[Any, str, str, str, Any]] = [
     (interface.NumPyInterface.data.fset, "values.shape != self.shape or _d", "False", "p.data = one number for all",
      test_engine.test_values_are_assigned_through_the_one_door),
     (counts.CountBigram.kneser_ney, "kinds.sum(0)", "self.after", "how often, not after how many words", BIGRAMS),
+    (counts.NGrams.__init__, "counted = numbers[first[_x]]", "counted = numbers[longer >= 0]",
+     "how often, in shorter grams", test_counts.test_ngrams_are_those_of_the_definition),
+    (metrics.interval, "0.95", "0.9", "the 95 % of an interval", COVERS),
+    (metrics.paired_difference, "0.95", "0.9", "the 95 % of a difference", COVERS),
+    (metrics.t_interval, "0.95", "0.9", "the 95 % of Student's interval",
+     test_metrics.test_students_interval_covers_the_mean_of_three_values_as_often_as_it_says),
     (counts.CountBigram._checked, "_p < 0", "_p < -9", "−1 is the last id", OUTSIDE),
 ]  # fmt: skip

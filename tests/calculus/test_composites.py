@@ -37,6 +37,34 @@ def test_every_einsum(spec: str, thin: bool) -> None:
         assert d.shape == v.shape and abs(np.sum(d * v) - np.sum(g * change)) < 1e-12 * (1 + np.sum(np.abs(d * v)))
 
 
+@pytest.mark.parametrize(
+    "spec",
+    ["ij->ji", "ii->", "ij,jk->ik", "ij,jk->", "ij,jk", "ij,jk,kl->li", "ij,ij", "...i,...i->...", "i...,i->..."],
+)
+def test_einsum_by_lists_is_that_by_letters(spec: str) -> None:
+    """einsum(a, [0, 1], b, [1, 2], [0, 2]) is einsum("ij,jk->ik", a, b); without the last list, as without an arrow."""
+
+    def places(letters: str) -> list[Any]:
+        found = [ord(c) - ord("a") for c in letters.replace("...", "")]
+        at = letters.find("...")
+        return found if at < 0 else [*found[:at], Ellipsis, *found[at:]]
+
+    left, arrow, out = spec.partition("->")
+    rng = np.random.default_rng(0)
+    xs = [
+        rng.standard_normal((3, 3)[: max(len(part.replace("...", "")), 2 * ("..." in part))])
+        for part in left.split(",")
+    ]
+    found = []
+    for by_lists in (False, True):
+        ts = [Tensor(x) for x in xs]
+        operands: list[Any] = [part for pair in zip(ts, map(places, left.split(",")), strict=True) for part in pair]
+        y = np.einsum(*operands, *([places(out)] if arrow else [])) if by_lists else np.einsum(spec, *ts)
+        found.append([y.data, *gradients(y, ts, np.cos(y.data))])
+    for ours, right in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, right, rtol=1e-13)
+
+
 def test_einsum_of_constants_and_tensors_and_a_plan() -> None:
     a, b, c = RNG.normal(size=(2, 3)), Tensor(RNG.normal(size=(3, 4))), RNG.normal(size=(4, 2))
     y = np.einsum("ij,jk,ki->", a, b, c, optimize=True)
@@ -197,3 +225,9 @@ def test_integer_steps_through_methods() -> None:
     assert x.cumsum(axis=1).data[0].tolist() == [0, 1, 3] and x.cumprod(axis=1).data[1].tolist() == [3, 12, 60]
     assert x.any() and not x.all() and x.round().tolist() == x.tolist() and x.argmin() == 0 and x.copy().fn is np.copy
     assert (x // 2).tolist() == [[0, 0, 1], [1, 2, 2]] and (7 % (x + 1.0)).data.tolist() == [[0, 1, 1], [3, 2, 1]]
+
+
+def test_lists_of_tensors_beside_a_tensor() -> None:
+    a, b = Tensor(2.0), Tensor(3.0)
+    y = np.concatenate([Tensor([7.0]), [a, b], [b, 1.0]])
+    assert y.data.tolist() == [7, 2, 3, 3, 1] and gradients(y, [a, b], [5.0, 1, 10, 100, 1000]) == [1, 110]

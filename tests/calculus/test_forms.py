@@ -14,6 +14,7 @@ from hypothesis import given, settings
 
 from tests.battery.drawing import SEEDS, Draw
 from tinygrad_nlp import Tensor, gradients
+from tinygrad_nlp.calculus.forms import shared_order
 from tinygrad_nlp.calculus.kinds import Each
 from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.engine import TABLE
@@ -179,6 +180,21 @@ def test_every_form_means_what_numpy_means(fn: Any, seed: int) -> None:
     if np.isfinite(right).all():
         scale = 1 + np.sum(np.abs(d * v)) + np.sum(np.abs(g * change))
         assert abs(ours - numeric) < 1e-6 * scale, f"{call.__doc__}: {ours}, numeric {numeric}"
+
+
+@pytest.mark.parametrize(
+    ("ours", "first", "n"),
+    [
+        (["x", "axis"], 1, 2),
+        (["x", "dtype"], 1, 1),
+        (["x", "dtype"], 2, 2),
+        (["a", "axis", "keepdims"], 0, 2),
+        ([], 1, 0),
+    ],
+)
+def test_how_many_arguments_have_the_place_that_they_have_in_numpy(ours: list[str], first: int, n: int) -> None:
+    theirs = inspect.signature(lambda a, axis=None, dtype=None: None)
+    assert shared_order(theirs, ours, first) == n and shared_order(None, ours, first) == np.inf
 
 
 WITH_SIGNATURE = {fn: row for fn, row in TABLE.items() if getattr(row, "numpys", None) and row.kind != "flat"}

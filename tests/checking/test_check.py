@@ -95,6 +95,7 @@ def test_a_report_reads_as_a_table():
     assert W.index[1] == 2 and W.given == 0 and W.numeric != 0
     assert "W" in str(report) and f"{W.numeric:.8g}" in str(report) and str(W.index) in str(report)
     assert str(report).startswith("gradcheck: WRONG")
+    assert repr(report).startswith("<gradcheck: WRONG | W (3, 4) at (") and "x (2, 3)" not in repr(report)
 
 
 def test_ignored_integers_and_dicts_have_their_own_gradients():
@@ -156,7 +157,7 @@ def test_problems_of_the_function_itself():
     ]:
         with np.errstate(all="ignore"):
             report = gradcheck(f, w4)
-        assert not report and says in str(report)
+        assert not report and says in str(report) and says in report._repr_html_()
     with pytest.raises(TypeError, match=r"arguments \(ids\) holds a float array"):
         gradcheck(lambda ids: ids, np.arange(3))
     with pytest.raises(ValueError, match="order=3"):
@@ -349,7 +350,8 @@ def test_taylor_slopes_are_one_and_two_and_show_a_wrong_gradient():
     result = taylor_test(loss, Model(), x34)
     assert result
     assert result.slopes == pytest.approx((1, 2), abs=0.1)
-    assert len(result.steps) == len(result.without) == len(result.with_gradient)
+    assert len(result.steps) == len(result.without) == len(result.with_gradient) == 14
+    np.testing.assert_allclose(result.steps, 0.1 * 0.5 ** np.arange(14))
     wrong = tg.op(lambda g, y, x: g * 1.1 * (1 - y * y))(lambda x: np.tanh(x))
     bad = taylor_test(lambda x, W: np.sum(wrong(x @ W) ** 2), x34, np.ones((4, 2)))
     assert not bad and bad.slopes[1] == pytest.approx(1, abs=0.2)

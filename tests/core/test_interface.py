@@ -371,6 +371,18 @@ def test_a_changed_constant_is_noticed_under_watch() -> None:
     assert x.grad is None
 
 
+def test_methods_for_axes() -> None:
+    x = np.arange(6.0).reshape(1, 2, 3)
+    for f in (lambda t: t.transpose(2, 0, 1), lambda t: t.transpose((1, 2, 0)), lambda t: t.transpose(), lambda t: t.T):
+        assert np.array_equal(f(T(x)).data, f(x)) and f(T(x)).fn is np.transpose
+    assert T(x).reshape(3, 2).shape == T(x).reshape((3, 2)).shape == (3, 2)
+
+
+def test_any_and_all() -> None:
+    for values in ([0.0, 2.0], [0.0, 0.0], [1.0, 2.0]):
+        assert (T(values).any(), T(values).all()) == (any(values), all(values))
+
+
 def test_empty_and_0_d_tensors() -> None:
     empty, point = T(np.zeros((0, 3))), T(2.0)
     assert gradients(np.sum(empty * 2.0) + point, [empty, point])[0].shape == (0, 3)
@@ -426,6 +438,7 @@ def test_what_numpy_refuses_composites_refuse() -> None:
         lambda x: np.linalg.norm(x[None], 1),
         lambda x: np.diff(x, n=-1),
         lambda x: np.vsplit(x[0], 3),
+        lambda x: np.linalg.matrix_power(x[:1], 0),
         lambda x: np.take_along_axis(x, np.zeros(2, int), 1),
         lambda x: np.clip(x, 0, None, min=3),
     ):

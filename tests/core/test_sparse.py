@@ -142,3 +142,13 @@ def test_lengths_are_exact_at_every_magnitude(dtype: Any, exponent: int) -> None
 def test_lengths_of_nothing_and_of_no_numbers() -> None:
     assert length(np.zeros(3)) == length(np.empty((0, 2))) == 0.0 and length(np.float32(-2)) == 2
     assert length(np.array([np.inf, 1])) == np.inf and np.isnan(length(np.array([np.nan, 1])))
+
+
+def test_a_sum_only_collects_parts_until_they_are_twice_the_table() -> None:
+    """Looking up a table T times costs O(T)."""
+    g = RowSparse(np.array([0, 3]), np.ones((2, 2)), (4, 2))
+    total, parts = g, []
+    for _ in range(4):
+        total = total + g
+        parts.append(len(total.parts))
+    assert parts == [2, 3, 4, 1] and np.array_equal(total.todense()[[0, 3]], np.full((2, 2), 5.0))

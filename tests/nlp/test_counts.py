@@ -180,6 +180,23 @@ def test_a_reader_that_learns_predicts_a_distribution_and_goes_on_where_it_stopp
     assert whole.read(ids).tolist() == [*parts.read(ids[:cut]), *parts.read(ids[cut:])]
 
 
+@given(TEXTS, st.integers(1, 5), st.floats(0.1, 0.9))
+def test_a_reader_is_that_of_the_formula(ids, order, d):
+    """Counted up are the orders from the longest down to the first that knew the id already."""
+    counts, expected = defaultdict(Counter), []
+    for t, w in enumerate(ids):
+        contexts, p = [tuple(ids[t - k : t]) for k in range(min(order, t + 1))], 1 / 5
+        for h in contexts:
+            if counts[h]:
+                p = (max(counts[h][w] - d, 0) + d * len(counts[h]) * p) / sum(counts[h].values())
+        expected.append(math.log(p))
+        for h in contexts[::-1]:
+            counts[h][w] += 1
+            if counts[h][w] > 1:
+                break
+    np.testing.assert_allclose(AdaptiveNGrams(5, order, d).read(ids), expected, rtol=1e-12)
+
+
 def test_it_learns():
     ids = list(itertools.islice(itertools.cycle([0, 1, 2]), 300))
     first, *_, last = np.split(AdaptiveNGrams(3).read(ids), 10)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_nn import all_parts, by_hand, check_gradients
 from tinygrad_nlp import Tensor, nn, optim, softmax_cross_entropy
-from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram
+from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram, WordRNN
 
 F64 = {"dtype": np.float64}
 BAGS = np.array([0, 3, 2, 2, 4]), np.array([0, 2, 2])
@@ -56,6 +56,33 @@ def test_char_rnn_gradients_with_a_state_that_is_a_tensor_too(cell: str, layers:
 
     states: list[Any] = [(state(), state()) if cell == "lstm" else state() for _ in range(layers)]
     check_gradients(lambda tree: all_parts(tree[0](ids, tree[1])), (model, states))
+
+
+def test_word_rnn_is_its_formula_and_carries_its_state() -> None:
+    rng = np.random.default_rng(5)
+    live = WordRNN(7, 4, rng=rng, **F64)
+    live.bias.data = rng.standard_normal(7)
+    model, ids = nn.frozen(live), rng.integers(0, 7, (6, 2))
+    h, expected = np.zeros((2, 4)), []
+    for x_t in model.embedding.table[ids]:
+        h, _ = by_hand("gru", x_t @ model.layer.input.W + model.layer.input.b, h, h, model.layer.W)
+        expected.append(h @ model.embedding.table.T + model.bias)
+    whole, last = model(ids)
+    np.testing.assert_allclose(whole, expected, atol=1e-13)
+    np.testing.assert_allclose(last, h, atol=1e-13)
+    first, state = model(ids[:2])
+    np.testing.assert_allclose(np.concatenate([first, model(ids[2:], state)[0]]), whole, atol=1e-13)
+    check_gradients(lambda tree: all_parts(tree[0](ids, tree[1])), (live, Tensor(rng.standard_normal((2, 4)))))
+
+
+def test_word_vectors_start_small_and_dropout_acts_in_training() -> None:
+    """At 0.1 logits h Eᵀ are near 0 at first, and the cost is that of a uniform guess."""
+    rng = np.random.default_rng(6)
+    model = WordRNN(500, 80, 0.5, rng=rng)
+    assert np.std(model.embedding.table.data) == pytest.approx(0.1, rel=0.05)
+    ids = rng.integers(0, 500, (9, 2))
+    assert not np.array_equal(model(ids)[0].data, model(ids)[0].data)
+    assert np.array_equal(nn.frozen(model)(ids)[0], nn.frozen(model)(ids)[0])
 
 
 def test_deep_averaging_network_is_its_formula() -> None:

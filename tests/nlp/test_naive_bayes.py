@@ -30,6 +30,12 @@ def test_the_grams_of_texts_are_those_that_the_first_texts_have(train, test, ord
     assert sorted(columns) == sorted(sum(gram in grams_of(text, order) for text in train) for gram in known)
 
 
+def test_an_id_that_the_first_texts_have_not_makes_no_gram_of_theirs():
+    """(0, 2) of ids below 2 would be named as (1, 0) is."""
+    grams = Grams(np.array([1, 0]), np.array([0]), 2)
+    assert grams.count == 3 and grams.matrix(np.array([0, 2, 0]), np.array([0])).toarray().tolist() == [[1, 0, 0]]
+
+
 def test_the_ratio_by_hand():
     X = scipy.sparse.csr_array(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
     p, q = np.array([3, 2]) / 5, np.array([1, 2]) / 3
@@ -62,3 +68,14 @@ def test_the_fit_is_at_the_minimum(sparse):
         assert loss(fit.w + 0.01 * rng.normal(size=3), fit.b + 0.01 * rng.normal()) >= best - 1e-6
     np.testing.assert_allclose(fit.log_odds(X), dense @ fit.w + fit.b)
     assert naive_bayes.Linear._fields[-1] == "evaluations"
+
+
+def test_evaluations_are_counted():
+    calls = []
+
+    def product(X, w):
+        calls.append(1)
+        return np.matmul(X, w)
+
+    fit = logistic_regression(np.eye(4), np.array([0, 1, 1, 0]), product=product)
+    assert fit.evaluations == len(calls) > 1

@@ -166,6 +166,13 @@ def test_pairs_start_at_the_third_token_of_the_padded_sentence():
     assert WORDS.pairs([]).shape == (0, 2)
 
 
+def test_the_share_of_unknown_words():
+    words = text.Words([text.UNKNOWN, text.START, text.END, "the", "dgdgdg"])
+    assert words.unknown_share(["the", "zyx", "The", "qua"]) == 0.5 and words.unknown_share(["the"]) == 0
+    with pytest.raises(ValueError, match="among no words"):
+        words.unknown_share([])
+
+
 def test_bad_vocabularies():
     with pytest.raises(CorpusError, match="'the' twice"):
         text.Words([text.UNKNOWN, text.START, text.END, "the", "the"])
