@@ -211,7 +211,8 @@ def test_every_default_is_numpys(fn: Any) -> None:
             if repr(theirs) == "<no value>":  # NumPy leaves it to others, or has two names for one argument
                 assert p.default in (None, False), f"{key}={p.default}"
             else:
-                assert p.default is p.empty or p.default == theirs, f"{key}={p.default}, NumPy {key}={theirs}"
+                newer = theirs is p.empty  # a default that an older NumPy does not have yet
+                assert newer or p.default is p.empty or p.default == theirs, f"{key}={p.default}, NumPy {key}={theirs}"
 
 
 @pytest.mark.parametrize("fn", ROWS, ids=full_name)
@@ -223,7 +224,7 @@ def test_every_default_may_be_written_out(fn: Any) -> None:
     for p in inspect.signature(fn).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or repr(p.default) == "<no value>":
             continue
-        if p.default is not p.empty:
+        if p.default is not p.empty and (fn, p.name) != (np.reshape, "shape"):  # NumPy 2.1 has None, and refuses it
             named[p.name] = "".join(list(p.default)) if isinstance(p.default, str) else p.default
         elif not args or p.name in ARRAYS[-6:]:
             args.append(list if p.name in LISTS else Tensor)

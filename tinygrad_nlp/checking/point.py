@@ -162,7 +162,9 @@ def typical(x: np.ndarray) -> float:
 
 
 def argument_names(f: Callable[..., Any], n: int) -> list[str]:
-    """The names of a function's first n arguments, as far as its signature tells."""
+    """The names of a function's first n arguments, as far as its signature tells; NumPy's before 2.4 have none."""
+    if isinstance(f, np.ufunc):
+        return ["x"] if f.nin == 1 else [f"x{i}" for i in range(1, n + 1)]
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
