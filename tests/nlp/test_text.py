@@ -337,6 +337,11 @@ def test_transliteration_is_that_of_the_whole_text_at_once(passage):
     assert text.transliterate(passage) == whole
 
 
+def test_ascii_letters_are_left_alone_beside_others():
+    ascii = "".join(map(chr, range(128)))
+    assert text.transliterate(ascii + "é") == ascii + "e" and text.transliterate(ascii) == ascii
+
+
 def test_many_combining_marks_take_no_more_than_other_letters():
     marks = "".join(chr(0x300 + i % 60) for i in range(200_000))  # NFKD of it at once takes a minute
     before = time.process_time()

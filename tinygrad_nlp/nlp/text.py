@@ -74,7 +74,7 @@ def lines(text: str) -> list[str]:
 
 _PLAIN = str.maketrans(
     {
-        **dict.fromkeys("‘’‚‛′´`", "'"),
+        **dict.fromkeys("‘’‚‛′´", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‐‑‒–—―−", "-"),
         "\x85": "\n",
