@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_nlp import Tensor
+from tinygrad_nlp.calculus.listing import full_name
 from tinygrad_nlp.strategies import LAYOUTS, laid_out
 
 DISTINCT = tuple(layout for layout in LAYOUTS if layout != "broadcast")  # that layout makes entries equal: ties
@@ -113,6 +114,10 @@ class Case:
         d = Draw(seed)
         f, *xs = self.build(d)
         return Call(self, f, tuple(xs), int(d.rng.integers(2**32)))
+
+
+def title(case: Case) -> str:
+    return f"{full_name(case.row)} {case.label}".strip()
 
 
 def is_tensor(a: Any) -> bool:

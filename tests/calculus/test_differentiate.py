@@ -12,9 +12,8 @@ from scipy.differentiate import derivative, hessian, jacobian
 
 import tinygrad_nlp
 from tests.battery.checks import dense
-from tests.battery.drawing import SEEDS, Case
+from tests.battery.drawing import SEEDS, Case, title
 from tests.battery.every_case import CASES
-from tests.calculus.test_every_row import title
 from tinygrad_nlp import Tensor, gradients, logsumexp, softmax_cross_entropy
 
 MOST = 12  # numbers in an argument: each costs a few dozen calls

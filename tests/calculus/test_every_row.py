@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, note, settings
 
 from tests.battery import checks
-from tests.battery.drawing import SEEDS, Case, Draw
+from tests.battery.drawing import SEEDS, Case, Draw, title
 from tests.battery.every_case import CASES, COVERED, FLAT
 from tinygrad_nlp import Tensor
 from tinygrad_nlp.calculus.listing import full_name
@@ -18,10 +18,6 @@ from tinygrad_nlp.engine import TABLE
 
 LIBRARIES = ("numpy", "scipy", "tinygrad_nlp")  # and not the tests, which add rows of their own
 OWN = {fn: row for fn, row in TABLE.items() if getattr(fn, "__module__", "numpy").split(".")[0] in LIBRARIES}
-
-
-def title(case: Case) -> str:
-    return f"{full_name(case.row)} {case.label}".strip()
 
 
 def test_every_row_has_a_case() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.special as special
 
+from tests.battery.drawing import title
 from tests.battery.every_case import CASES
 from tinygrad_nlp import RowSparse, Tensor, op, sigmoid, softmax
 from tinygrad_nlp.calculus.rows import Each
@@ -80,7 +81,7 @@ def test_a_rule_that_calls_itself_is_read():
     assert "g" in symbols(rule)[1]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=title)
 def test_what_is_read_for_its_shape_alone_may_hold_any_numbers(case):
     """Other numbers of the same shape there leave the share as it is."""
     rng = np.random.default_rng(0)
