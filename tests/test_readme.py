@@ -54,14 +54,14 @@ def test_both_commands_make_their_own_environment() -> None:
     commands = [line.strip() for line in README.splitlines() if line.startswith("    python3 -m venv .venv && ")]
     assert [command.split(" && ")[-1] for command in commands] == [
         ".venv/bin/python examples/reproduce.py",
-        ".venv/bin/python -m pytest",
+        ".venv/bin/python -m pytest -n auto",
     ]
 
 
 def test_the_script_that_follows_this_page_sees_its_commands_and_its_figures() -> None:
     follow = runpy.run_path(str(ROOT / ".ci" / "readme.py"))
     commands = [follow["shorter"](command) for command in follow["commands"](README)]
-    for said in ("reproduce.py --smoke --quiet", '-e ".[test]" && .venv/bin/python -m pytest', "activate"):
+    for said in ("reproduce.py --smoke --quiet", '-e ".[test]" && .venv/bin/python -m pytest -n auto', "activate"):
         assert sum(command.endswith(said) for command in commands) == 1
     assert len(commands) > 15 and all("--smoke" in command for command in commands if " examples/" in command)
     assert [expected is None for _, expected in follow["blocks"](README)] == [False, False]
