@@ -104,8 +104,9 @@ def named_function(f: Any) -> Callable[..., Any]:
     """The function whose arguments have names: for MyFunction.apply, MyFunction.forward after its ctx."""
     kind = getattr(f, "__self__", None)
     if isinstance(kind, type) and issubclass(kind, torch.autograd.Function):
-        old_style = kind.setup_context is torch.autograd.Function.setup_context
-        return functools.partial(kind.forward, None) if old_style else kind.forward
+        function: Any = kind  # a type checker without torch knows it as a type only
+        old_style = function.setup_context is torch.autograd.Function.setup_context
+        return functools.partial(function.forward, None) if old_style else function.forward
     return f
 
 
