@@ -1,13 +1,16 @@
 """Three depths for every property: HYPOTHESIS_PROFILE=dev (the default, 25 examples), ci (200, the same each time),
-explore (2,000). A fourth, mutants, is for tests/battery/mutants.py: as dev, but the same each time, and the smallest
-example of a failure is not looked for."""
+explore (2,000). Where CI is set dev too has the same examples each time, so that what lands does not hang on a draw.
+A fourth, mutants, is for tests/battery/mutants.py: as dev, but the same each time, and the smallest example of a
+failure is not looked for."""
 
 import os
 
 from hypothesis import HealthCheck, Phase, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
-settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "dev", max_examples=25, deadline=None, derandomize="CI" in os.environ, suppress_health_check=SLOW
+)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 settings.register_profile("explore", max_examples=2000, deadline=None, suppress_health_check=SLOW)
 settings.register_profile(
