@@ -11,6 +11,7 @@ goes, because NumPy takes it faster by position than as out=.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -217,15 +218,14 @@ def d_lstm_states(g: Array, y: Array, x: Array, h0: Array, c0: Array, W: Array, 
     o *= tanh_c  # o: tanh(c) o (1 − o)
     W_T = np.ascontiguousarray(W.T)
     dh, dc, through = np.zeros((B, H), gates.dtype), np.zeros((B, H), gates.dtype), np.empty((B, H), gates.dtype)
-    difg, dc_per_gate, from_cells = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None], g[1].any()
-    steps = zip(
-        g[0, ::-1], g[1, ::-1], into_c[::-1], difg[::-1], o[::-1], gates[::-1], forget[::-1], strict=True
-    )  # fmt: skip
+    difg, dc_per_gate = gates.reshape(T, B, 4, H)[:, :, :3], dc[:, None]
+    g_h, g_c = g[0, ::-1], g[1, ::-1] if g[1].any() else repeat(None, T)  # the cells are seldom used outside
+    steps = zip(g_h, g_c, into_c[::-1], difg[::-1], o[::-1], gates[::-1], forget[::-1], strict=True)
     for gh_t, gc_t, into_c_t, difg_t, do_t, da_t, f_t in steps:
         dh += gh_t
         np.multiply(dh, into_c_t, through)
         dc += through
-        if from_cells:
+        if gc_t is not None:
             dc += gc_t
         difg_t *= dc_per_gate
         do_t *= dh
@@ -242,9 +242,9 @@ def lstm_states(x: Array, h0: Array, c0: Array, W: Array) -> Array:
     states, tanh_c = np.empty((2, T + 1, B, H), dtype), np.empty((T, B, H), dtype)
     states[0, 0], states[1, 0] = h0, c0
     halves = np.full((2, 4 * H), 0.5, x.dtype)  # sigmoids as tanh: see gru
-    halves[:, 2 * H : 3 * H] = [[1], [0]]
-    gates, W = (x * halves[0]).astype(dtype, copy=False), W * halves[0]
+    halves[0, 2 * H : 3 * H], halves[1, 2 * H : 3 * H] = 1, 0
     scale, shift = np.repeat(halves[:, None], B, axis=1)  # of the shape of a step, which is NumPy's quick way
+    gates, W = (x * scale).astype(dtype, copy=False), W * halves[0]
     a, product = np.empty((B, 4 * H), dtype), np.empty((B, H), dtype)
     parts = (gates[..., k * H : (k + 1) * H] for k in range(4))
     for h, h_now, c, c_now, t, all_four, i, f, g, o in zip(
