@@ -47,9 +47,10 @@ COVERED = [
 ]
 ROWS = [f"calculus/test_{name}.py" for name in ("composites", "limits", "forms", "rows", "every_row")]
 BESIDE = {  # what covers a module, or the modules of a folder, besides the tests of its name
-    "engine": ["core/test_interface.py", "test_transforms.py"],
+    "engine": ["core/test_interface.py", "test_transforms.py", "test_checkpoint.py"],
     "rules": ["test_engine.py", *ROWS],
     "recurrent": ["test_fused.py"],
+    "transforms": ["test_checkpoint.py"],
     "tree": ["test_transforms.py"],
     "calculus": ["test_rules.py", *ROWS],
     "checking": [f"checking/test_{name}.py" for name in ("check", "unchecked", "numerics")],

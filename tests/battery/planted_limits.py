@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 import scipy.special
 from hypothesis import Phase, given, settings
 
-from tests import test_transforms
+from tests import test_checkpoint
 from tests.battery.drawing import SEEDS
 from tests.calculus import test_forms
 from tests.calculus import test_limits as limits
@@ -28,8 +28,8 @@ TIED = partial(limits.test_repeated_singular_values, (3, 3))
 SPREAD = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[5])
 ONE = limits.test_statistics_of_one_entry_are_nan_and_so_are_their_gradients
 PRODUCTS = partial(test_scipys.test_sparse_products, sparse.csr_array, (3, 2))
-CHECKPOINT = partial(test_transforms.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.nan)
-CHECKPOINT_INF = partial(test_transforms.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.inf)
+CHECKPOINT = partial(test_checkpoint.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.nan)
+CHECKPOINT_INF = partial(test_checkpoint.test_nan_and_infinity_in_a_checkpoint_hide_no_change_and_are_none, np.inf)
 FAR = limits.test_far_out
 WRITTEN_OUT = partial(test_forms.test_every_default_may_be_written_out, np.stack)
 KEYWORDS = test_interface.test_tensors_in_keywords_and_unknown_keywords_are_refused_at_the_call

@@ -2,7 +2,6 @@
 
 Bag b is ``ids[offsets[b]:offsets[b + 1]]``, the last one running to the end; bags may be empty.
 """
-# tested in tests/nlp/test_text.py
 
 from __future__ import annotations
 
