@@ -2,7 +2,6 @@
 
 It knows the arguments that it was made with, so that another can be made, and names itself where a shape does not fit.
 """
-# tested in tests/test_nn.py
 
 from __future__ import annotations
 

@@ -46,15 +46,19 @@ COVERED = [
     *("nlp/metrics.py", "nlp/models.py", "nlp/naive_bayes.py", "nlp/text.py"),
 ]
 ROWS = [f"calculus/test_{name}.py" for name in ("composites", "limits", "forms", "rows", "every_row")]
+EDGES = ["core/test_interface.py", "core/test_history.py", "test_edges.py"]
 BESIDE = {  # what covers a module, or the modules of a folder, besides the tests of its name
-    "engine": ["core/test_interface.py", "test_transforms.py", "test_checkpoint.py"],
+    "engine": [*EDGES, "test_updates.py", "test_transforms.py", "test_checkpoint.py"],
     "rules": ["test_engine.py", *ROWS],
+    "fused": ["test_lookups.py"],
     "recurrent": ["test_fused.py"],
+    "nn": ["test_module.py"],
+    "optim": ["test_clip_norm.py", "test_schedules.py"],
     "transforms": ["test_checkpoint.py"],
     "tree": ["test_transforms.py"],
     "calculus": ["test_rules.py", *ROWS],
     "checking": [f"checking/test_{name}.py" for name in ("check", "unchecked", "numerics")],
-    "core": ["core/test_interface.py", "core/test_scipys.py", "test_engine.py", "test_fused.py"],
+    "core": [*EDGES, "core/test_scipys.py", "test_engine.py", "test_updates.py", "test_fused.py", "test_lookups.py"],
     "nlp": ["nlp/test_models.py"],
 }
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tests import test_engine, test_fused, test_optim
-from tests.core import test_interface, test_sparse, test_unbroadcast
+from tests import test_clip_norm, test_fused, test_optim, test_updates
+from tests.core import test_history, test_sparse, test_unbroadcast
 from tests.nlp import test_counts, test_generate, test_metrics, test_text, test_vectors
 from tests.nlp.corpora import test_reviews
 from tests.seeing import test_bptt, test_watch
@@ -24,8 +24,8 @@ from tinygrad_nlp.nlp.corpora import reviews
 from tinygrad_nlp.seeing import watch
 
 CHANGED = test_watch.test_a_list_changed_before_backward_is_named
-FILLED = partial(test_interface.test_an_array_cannot_be_filled_with_tensors, float, "h[0, 1] = t", Tensor(3.0))
-HUGE = partial(test_optim.test_clip_norm_of_huge_and_tiny_gradients, np.float64, 200)
+FILLED = partial(test_history.test_an_array_cannot_be_filled_with_tensors, float, "h[0, 1] = t", Tensor(3.0))
+HUGE = partial(test_clip_norm.test_clip_norm_of_huge_and_tiny_gradients, np.float64, 200)
 IN_PLACE = partial(test_sparse.test_it_can_be_changed_in_place, operator.imul, test_sparse.OTHER)
 MILLION = partial(test_unbroadcast.test_the_gradient_of_a_bias_over_a_million_rows, lambda n: np.full((n, 3), 0.1))
 NO_COST = test_metrics.test_what_is_no_cost_of_a_text_is_refused.pytestmark[0].args[1]
@@ -37,7 +37,7 @@ DECODED = partial(test_text.test_ids_that_encode_could_not_give_are_not_decoded,
 ROWS_OF_VECTORS = test_vectors.test_the_formats_of_the_field.pytestmark[0].args[1]
 BAD_ROWS = test_vectors.test_bad_rows_are_named.pytestmark[0].args[1]
 ADAMW = partial(test_optim.test_defaults_are_those_of_the_papers_and_of_pytorch, optim.AdamW, 0.01)
-BY_HAND = test_interface.test_a_leaf_with_a_gradient_is_not_updated_by_hand
+BY_HAND = test_history.test_a_leaf_with_a_gradient_is_not_updated_by_hand
 FREQUENT = test_text.test_most_frequent
 IGNORED = partial(test_fused.test_a_sum_over_no_label_that_counts_is_0, (2,))
 SIZES = partial(test_text.test_sizes_below_1_are_refused, "steps", (0, 2))
@@ -114,7 +114,7 @@ EDGES: list[tuple[Any, str, str, str, Any]] = [
     (interface.NumPyInterface.__isub__, "t.fn is None and _g and _t", "False", "p -= lr * p.grad trains nothing",
      BY_HAND),
     (interface.NumPyInterface.data.fset, "values.shape != self.shape or _d", "False", "p.data = one number for all",
-     test_engine.test_values_are_assigned_through_the_one_door),
+     test_updates.test_values_are_assigned_through_the_one_door),
     (counts.CountBigram.kneser_ney, "kinds.sum(0)", "self.after", "how often, not after how many words", BIGRAMS),
     (counts.NGrams.__init__, "counted = numbers[first[_x]]", "counted = numbers[longer >= 0]",
      "how often, in shorter grams", test_counts.test_ngrams_are_those_of_the_definition),

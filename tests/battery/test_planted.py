@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests import test_engine, test_fused, test_rules
+from tests import test_edges, test_engine, test_fused, test_rules, test_updates
 from tests.battery import checks, planted
 from tests.battery.drawing import SEEDS, Case
 from tests.battery.every_case import CASES
@@ -21,7 +21,7 @@ from tests.battery.planted_checks import CHECKS
 from tests.battery.planted_edges import EDGES
 from tests.battery.planted_limits import FAR_OUT, LIMITS
 from tests.calculus import test_composites
-from tests.core import test_interface as test_edges
+from tests.core import test_history, test_interface
 from tinygrad_nlp import embedding, rnn, rules
 from tinygrad_nlp.calculus import lengths
 from tinygrad_nlp.calculus.kinds import Each
@@ -49,7 +49,7 @@ ELSEWHERE: dict[Any, list[Check]] = {  # what is not in the cases
 
 
 def property_of(case: Case) -> Check:
-    """The tests of test_rows and test_fused for one case, with the settings from here."""
+    """The tests of test_rules and test_fused for one case, with the settings from here."""
 
     @QUICK
     @given(SEEDS)
@@ -78,16 +78,17 @@ def engine_checks() -> list[Check]:
     """What the battery checks about the engine, and two rows: one that broadcasts, one that is fused."""
     program = [test_engine.test_random_programs_agree_with_forward_mode, test_engine.test_programs_to_second_order]
     found = [QUICK(given(programs(), SEEDS)(test.hypothesis.inner_test)) for test in program]
-    for module in (test_engine, test_edges):
+    for module in (test_engine, test_updates, test_interface, test_history, test_edges):
         for name, test in vars(module).items():
             plain = (
                 name.startswith("test_") and not hasattr(test, "hypothesis") and not inspect.signature(test).parameters
             )
             found += [test] if plain and "100" not in name else []
     found += [
-        functools.partial(test_engine.test_a_graph_from_before_an_update_is_refused, turn) for turn in test_engine.TURNS
+        functools.partial(test_updates.test_a_graph_from_before_an_update_is_refused, turn)
+        for turn in test_updates.TURNS
     ]
-    found.append(test_engine.test_memory_is_flat_over_1000_steps_without_the_garbage_collector)
+    found.append(test_updates.test_memory_is_flat_over_1000_steps_without_the_garbage_collector)
     return found + checks_of(np.add) + checks_of(np.multiply) + checks_of(rnn)
 
 
