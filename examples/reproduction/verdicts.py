@@ -27,7 +27,7 @@ LEGEND = {
     "smoke": "a few steps of everything: no verdict",
     ONE_SEED: "of one seed, so what another would give is not known; its interval is over the text or the reviews",
 }
-NONE_CHOSEN, TEST_SEEN = "nothing", "the recipe, with test figures in view"
+NONE_CHOSEN, GIVEN, TEST_SEEN = "nothing", "nothing: the recipe was given", "the recipe, with test figures in view"
 VALIDATION, FIRST_HALF = "the epoch, on validation reviews", "weight and order, on the first half; rates were given"
 Row = dict[str, Any]
 

@@ -83,6 +83,13 @@ def test_all_rows_of_the_assignment_are_there_and_say_how_they_were_measured(res
         assert all(low <= high for low, high in row["intervals"].values())
 
 
+def test_a_weight_was_chosen_where_counts_are_mixed_in(results, f):
+    rows = [row for row in verdicts(results, f) if row["code"] == "examples/char_rnn.py"]
+    assert len(rows) > 8
+    for row in rows:
+        assert ("weight" in row["chosen_on"]) == ("counts" in row["claim"]), row["claim"]
+
+
 @pytest.mark.parametrize(("state", "withheld"), [("smoke", "smoke"), ("built-in", "not compared")])
 def test_a_quick_or_built_in_run_judges_only_what_needs_no_training(results, f, state, withheld):
     found = verdicts(results, f, state)
