@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_nlp import console, course, files, parallel
+from tinygrad_nlp import console, course, files, shared_run
 from tinygrad_nlp.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -164,12 +164,12 @@ def test_elsewhere_a_refusal_is_final(tmp_path, monkeypatch):
 
 
 def test_on_windows_no_rank_sends_ctrl_c_to_see_whether_another_is_alive(monkeypatch):
-    here = parallel.socket.gethostname()
-    assert parallel.alive(here, os.getpid())
-    monkeypatch.setattr(parallel.os, "kill", lambda *args: pytest.fail("signal 0 is Ctrl-C on Windows"))
+    here = shared_run.socket.gethostname()
+    assert shared_run.alive(here, os.getpid())
+    monkeypatch.setattr(shared_run.os, "kill", lambda *args: pytest.fail("signal 0 is Ctrl-C on Windows"))
     with monkeypatch.context() as windows:
-        windows.setattr(parallel.os, "name", "nt")
-        assert not parallel.alive(here, os.getpid())
+        windows.setattr(shared_run.os, "name", "nt")
+        assert not shared_run.alive(here, os.getpid())
 
 
 # %% Threads of BLAS

@@ -19,6 +19,7 @@ Used by name:
     files        files that are whole or not there
     console      what commands share: one clear line for bad input
     parallel     ranks that share a batch, over MPI, and train as one process does
+    shared_run   what each rank does in a run that ranks share
     strategies   the shapes and layouts that break gradients, for Hypothesis
 
 Rooms behind them:
