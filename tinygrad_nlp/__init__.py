@@ -34,7 +34,7 @@ Rooms behind them:
 """
 
 from . import course, nlp, nn, optim, run
-from .calculus import lengths, products, reductions, shapes, statistics, steps  # noqa: F401 (they fill the table)
+from .calculus import decompositions, joining, lengths, products, reductions, shapes, statistics, steps  # noqa: F401 (they fill the table)
 from .calculus.linear_algebra import expm, solve_triangular
 from .calculus.listing import table
 from .calculus.rows import composite, flat, op, rule

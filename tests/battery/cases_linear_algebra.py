@@ -9,7 +9,7 @@ import numpy as np
 from tests.battery.cases import case, matrices, signed
 from tests.battery.drawing import Draw
 from tinygrad_nlp import expm, solve_triangular
-from tinygrad_nlp.calculus import lengths, linear_algebra
+from tinygrad_nlp.calculus import decompositions, lengths, linear_algebra
 
 # --- Norms ------------------------------------------------------------------------------------------------------------
 
@@ -200,8 +200,8 @@ def svd(d: Draw) -> tuple[Any, ...]:
 case(np.linalg.svdvals, twin=False)(lambda d: (lambda fn, x: fn(x), spread_matrix(d, *sizes(d))))
 
 
-@case(linear_algebra.svd_packed, twin=False)
-@case(linear_algebra.qr_packed, twin=False)
+@case(decompositions.svd_packed, twin=False)
+@case(decompositions.qr_packed, twin=False)
 def packed(d: Draw) -> tuple[Any, ...]:
     m = d.integer(1, 3)
     return lambda fn, x: fn(x), spread_matrix(d, m + d.integer(0, 1), m)
@@ -226,7 +226,7 @@ def eigh(d: Draw) -> tuple[Any, ...]:
 
 
 @case(np.linalg.eigvalsh, twin=False)
-@case(linear_algebra.eigh_packed, twin=False)
+@case(decompositions.eigh_packed, twin=False)
 def eigvalsh(d: Draw) -> tuple[Any, ...]:
     uplo = d.pick("L", "U")
     return lambda fn, x: fn(x, uplo), symmetric(d)

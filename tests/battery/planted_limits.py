@@ -17,7 +17,7 @@ from tests.calculus import test_forms
 from tests.calculus import test_limits as limits
 from tests.core import test_interface, test_scipys, test_unbroadcast
 from tinygrad_nlp import rules, sigmoid
-from tinygrad_nlp.calculus import axes, cones, forms, kinds, lengths, linear_algebra, special
+from tinygrad_nlp.calculus import axes, cones, decompositions, forms, kinds, lengths, linear_algebra, special
 from tinygrad_nlp.core import interface, scipys, unbroadcast
 from tinygrad_nlp.engine import TABLE
 
@@ -79,7 +79,7 @@ LIMITS: list[tuple[Any, str, str, str, Any]] = [
     (lengths.magnitude, "np.where(usable, _s, 1)", "np.ones_like(top)", "squares overflow", HUGE),
     (lengths.d_p_length, "np.where(away, np.abs(x), 1)", "np.abs(x)", "∞ · 0 at order 1/2",
      limits.test_norms_of_order_below_1),
-    (linear_algebra.over_gaps, "np.any(closed & used)", "False", "a choice taken for a gradient", TIED),
+    (decompositions.over_gaps, "np.any(closed & used)", "False", "a choice taken for a gradient", TIED),
     (unbroadcast.fit, "share.dtype == np.float32", "False", "a million rows, one after the other",
      test_unbroadcast.test_broadcasting_over_a_million_rows),
     (scipys.is_sparse_product, "any(_x)", "False", "A @ t refused", PRODUCTS),
