@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.battery.cases import case, matrices, signed
-from tests.battery.drawing import Draw
+from tests.battery.cases import case, signed
+from tests.battery.drawing import DISTINCT, Draw
 from tinygrad_nlp import expm, solve_triangular
 from tinygrad_nlp.calculus import decompositions, lengths, linear_algebra
+from tinygrad_nlp.strategies import laid_out
 
 # --- Norms ------------------------------------------------------------------------------------------------------------
 
@@ -97,6 +98,14 @@ def cholesky_twin(a: Any) -> Any:
         for i in range(j + 1, a.shape[-1]):
             y[..., i, j] = (a[..., i, j] - np.sum(y[..., i, :j] * y[..., j, :j], -1)) / y[..., j, j]
     return y
+
+
+def matrices(d: Draw, batch: tuple[int, ...] | None = None, n: int | None = None) -> np.ndarray:
+    """A stack of square matrices far from singular."""
+    n = d.integer(1, 3) if n is None else n
+    batch = d.shape(max_dims=2, max_side=2) if batch is None else batch
+    a = 2.5 * np.eye(n) * d.pick(1, -1) + d.rng.uniform(-0.6, 0.6, (*batch, n, n))
+    return laid_out(a, d.rng.choice(DISTINCT))
 
 
 case(np.linalg.inv)(lambda d: (lambda fn, x: fn(x), matrices(d)))

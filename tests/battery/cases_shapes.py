@@ -1,4 +1,4 @@
-"""Cases of functions that make, join, split and move arrays, and of what passes over NaN."""
+"""Cases of functions that make, move, repeat and take entries of arrays, and of what passes over NaN."""
 
 from __future__ import annotations
 
@@ -39,62 +39,7 @@ def meshgrid(d: Draw) -> tuple[Any, ...]:
     return lambda fn, *xs: np.concatenate([np.ravel(x) for x in fn(*xs, **form)]), *xs
 
 
-# --- Joining ----------------------------------------------------------------------------------------------------------
-
-
-@case(np.append)
-def append(d: Draw) -> tuple[Any, ...]:
-    shape = list(d.shape(min_dims=1))
-    axis = d.integer(-len(shape), len(shape) - 1)
-    first = d.array(tuple(shape))
-    shape[axis] = d.integer(0, 3)
-    axis = d.pick(axis, axis, None)
-    return lambda fn, a, b: fn(a, b, axis), first, d.array(tuple(shape))
-
-
-case(np.atleast_3d)(lambda d: (lambda fn, x: fn(x), d.array(d.shape())))
-case(np.dstack)(lambda d: (lambda fn, a, b: fn([a, b, a]), *[d.array(s) for s in [d.shape()] * 2]))
-
-
-@case(np.block)
-def block(d: Draw) -> tuple[Any, ...]:
-    m, n, k, j = (d.integer(0, 3) for _ in range(4))
-    a, b, c, e = (d.array(s) for s in ((m, n), (m, k), (j, n), (j, k)))
-    return d.pick(
-        (lambda fn, *xs: fn([[xs[0], xs[1]], [xs[2], xs[3]]]), a, b, c, e),
-        (lambda fn, a, b: fn([a, b, np.ones((m, 1))]), a, b),
-        (lambda fn, a: fn(a), a),
-    )
-
-
-@case(np.insert, twin=False)
-def insert(d: Draw) -> tuple[Any, ...]:
-    x = d.array(d.shape(min_dims=1, min_side=1))
-    axis = d.axis(x.ndim, several=False)
-    n = x.size if axis is None else x.shape[axis]
-    obj = d.pick(d.integer(-n, n), [0, n], [1, 1, 0] if n else [0])
-    shape = () if axis is None or d.integer(0, 1) else tuple(s for i, s in enumerate(x.shape) if i != axis % x.ndim)
-    if len(shape) and not np.isscalar(obj):
-        shape = ()
-    return lambda fn, x, v: fn(x, obj, v, axis), x, d.array(shape)
-
-
-# --- Splitting and moving ---------------------------------------------------------------------------------------------
-
-
-@case(np.dsplit)
-def dsplit(d: Draw) -> tuple[Any, ...]:
-    shape = (d.integer(0, 3), d.integer(0, 3), 2 * d.integer(0, 2))
-    return lambda fn, x: np.concatenate([np.ravel(part) for part in fn(x, 2)[::-1]]), d.array(shape)
-
-
-if hasattr(np, "unstack"):
-
-    @case(np.unstack)
-    def unstack(d: Draw) -> tuple[Any, ...]:
-        x = d.array(d.shape(min_dims=1, min_side=1))
-        axis = d.integer(-x.ndim, x.ndim - 1)
-        return lambda fn, x: np.stack(fn(x, axis=axis)[::-1]), x
+# --- Moving -----------------------------------------------------------------------------------------------------------
 
 
 @case(np.delete)
@@ -137,6 +82,108 @@ def partition(d: Draw) -> tuple[Any, ...]:
 case(np.diagflat)(lambda d: (lambda fn, x: fn(x, 1), d.array(d.shape(max_dims=2))))
 case(np.linalg.diagonal)(lambda d: (lambda fn, x: fn(x, offset=1), d.array(d.shape(min_dims=2))))
 case(np.linalg.trace)(lambda d: (lambda fn, x: fn(x, offset=-1), d.array(d.shape(min_dims=2))))
+
+# --- Repeating and taking ---------------------------------------------------------------------------------------------
+
+
+@case(np.full_like, twin=lambda a, fill: np.broadcast_to(fill, a.shape) + 0 * a)
+def full_like(d: Draw) -> tuple[Any, ...]:
+    shape = d.shape()
+    return lambda fn, a, fill: fn(a, fill), d.array((3, *shape)), d.array(shape)
+
+
+@case(np.flipud)
+@case(np.fliplr)
+@case(np.matrix_transpose)
+def of_matrices(d: Draw) -> tuple[Any, ...]:
+    return lambda fn, x: fn(x), d.array(d.shape(min_dims=2))
+
+
+@case(np.tile)
+def tile(d: Draw) -> tuple[Any, ...]:
+    reps = d.pick(0, 1, 2, (2,), (2, 1), (1, 2, 3), (0, 2), ())
+    return lambda fn, x: fn(x, reps), d.array(d.shape())
+
+
+@case(np.repeat)
+def repeat(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_dims=1))
+    axis = d.axis(x.ndim, several=False)
+    n = x.size if axis is None else x.shape[axis]
+    repeats = d.pick(d.integer(0, 3), d.integers(0, 3, n), [2])
+    return lambda fn, x: fn(x, repeats, axis), x
+
+
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
+def pad_twin(x: Any, width: Any, **keywords: Any) -> Any:
+    """For complex x: constants are real, and the other modes only move numbers."""
+    imaginary = np.pad(x.imag, width, **({} if keywords.get("mode", "constant") == "constant" else keywords))
+    return np.pad(x.real, width, **keywords) + 1j * imaginary
+
+
+@case(np.pad, twin=pad_twin)
+def pad(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_side=1))
+    width = d.pick(1, 0, (1, 2), *[[(d.integer(0, 4), d.integer(0, 4)) for _ in x.shape]] * (x.ndim > 0))
+    mode = d.pick(*PAD_MODES)
+    chosen = d.pick({"mode": mode}, {}, {"constant_values": 1.5}, {"mode": mode})
+    return lambda fn, x: fn(x, width, **chosen), x
+
+
+@case(np.take)
+def take(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_dims=1, min_side=1))
+    axis = d.axis(x.ndim, several=False)
+    n = x.size if axis is None else x.shape[axis]
+    indices = d.pick(d.integer(-n, n - 1), d.integers(-n, n, (2, 3)), [0, 0, -1], np.zeros(0, int))
+    return lambda fn, x: fn(x, indices, axis), x
+
+
+@case(np.take_along_axis)
+def take_along_axis(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_dims=1, min_side=1))
+    axis = d.axis(x.ndim, several=False)
+    n = x.size if axis is None else x.shape[axis]
+    thin = d.integer(0, 3) == 0  # the other axes of the indices may broadcast
+    shape = (
+        (4,)
+        if axis is None
+        else tuple(2 if k == axis % x.ndim else 1 if thin else side for k, side in enumerate(x.shape))
+    )
+    indices = d.integers(-n, n, shape)
+    return lambda fn, x: fn(x, indices, axis), x
+
+
+@case(np.sort)
+def sort(d: Draw) -> tuple[Any, ...]:
+    x = d.distinct(d.shape(min_dims=1))
+    axis = d.axis(x.ndim, several=False)
+    return lambda fn, x: fn(x, axis), x
+
+
+@case(np.diagonal)
+def diagonal(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_dims=2))
+    axis1, axis2 = (int(k) for k in d.rng.permutation(x.ndim)[:2])
+    offset = d.integer(-3, 3)
+    return lambda fn, x: fn(x, offset, axis1, axis2 - x.ndim), x
+
+
+@case(np.diag)
+def diag(d: Draw) -> tuple[Any, ...]:
+    k = d.integer(-3, 3)
+    return lambda fn, x: fn(x, k), d.array(d.shape(min_dims=1, max_dims=2))
+
+
+@case(np.trace)
+def trace(d: Draw) -> tuple[Any, ...]:
+    x = d.array(d.shape(min_dims=2))
+    axis1, axis2 = (int(k) for k in d.rng.permutation(x.ndim)[:2])
+    offset = d.integer(-2, 2)
+    return lambda fn, x: fn(x, offset, axis1, axis2), x
+
 
 # --- Real numbers -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from tests.battery import cases_linear_algebra, cases_more, cases_shapes, cases_special, cases_statistics  # noqa: F401
+from tests.battery import (  # noqa: F401 (they fill CASES)
+    cases_fused,
+    cases_joining,
+    cases_linear_algebra,
+    cases_moving,
+    cases_products,
+    cases_reductions,
+    cases_shapes,
+    cases_special,
+    cases_statistics,
+)
 from tests.battery.cases import CASES
 from tinygrad_nlp.calculus.cones import no_limit
 

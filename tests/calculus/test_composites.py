@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.battery.cases_more import EINSUMS, PAD_MODES
+from tests.battery.cases_products import EINSUMS
+from tests.battery.cases_shapes import PAD_MODES
 from tinygrad_nlp import Tensor, gradients
 
 RNG = np.random.default_rng(0)

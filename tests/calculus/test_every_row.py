@@ -22,7 +22,7 @@ OWN = {fn: row for fn, row in TABLE.items() if getattr(fn, "__module__", "numpy"
 
 def test_every_row_has_a_case() -> None:
     missing = [full_name(fn) for fn in OWN if fn not in COVERED]
-    assert not missing, f"rows without a case: {', '.join(missing)}: add one to tests/cases.py"
+    assert not missing, f"rows without a case: {', '.join(missing)}: add one to tests/battery/cases*.py"
     assert set(FLAT) == {fn for fn, row in OWN.items() if row.kind == "flat"}
 
 

@@ -145,3 +145,8 @@ def dsplit(ary: Any, indices_or_sections: Any) -> Array:
     if ary.ndim < 3:
         raise ValueError(f"dsplit: {ary.shape} has no third axis to split: use np.split")
     return np.split(ary, indices_or_sections, 2)
+
+
+@composite(np.unstack)
+def unstack(x: Array, *, axis: int = 0) -> Array:
+    return tuple(np.moveaxis(x, axis, 0))

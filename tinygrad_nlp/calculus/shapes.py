@@ -238,10 +238,3 @@ def modf(x: Array) -> Array:
 def frexp(x: Array) -> Array:
     exponent = np.frexp(x.data)[1]
     return np.ldexp(x, -exponent), exponent
-
-
-if hasattr(np, "unstack"):  # NumPy 2.1
-
-    @composite(np.unstack)
-    def unstack(x: Array, *, axis: int = 0) -> Array:
-        return tuple(np.moveaxis(x, axis, 0))
