@@ -4,6 +4,8 @@ An atomic write goes to a temporary file in the same folder, reaches the disk (f
 old file or the new one is there, never a part of one. Our archives are stored, not compressed, and hold no pickles:
 reading one executes nothing, and takes no more memory than the file's size allows. What a file says reaches a terminal
 through `shown`, or in a FileError, which uses it: control characters in it are written out.
+
+One file, though a long one: how a tree is written and how it is read, without trust, are checked against each other.
 """
 
 from __future__ import annotations

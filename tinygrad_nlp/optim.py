@@ -12,6 +12,8 @@ Each optimiser is one update(w, g, ...) in place, a formula on arrays; step() br
 small enough to stay in the processor's cache. Of a row-sparse gradient it brings only the rows that were looked up: the
 weights and moments of all others stay as they are ("lazily"; the count of steps, which corrects Adam's bias, is common
 to all rows).
+
+One file, though a long one: it holds all that a training loop does between backward() and the next forward pass.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The archive of reviews: what is read, what is refused by name, damage of every kind, the parsed cache."""
+"""The archive of reviews: what is read, what is refused by name, damage of every kind, the parsed cache.
+
+One file, though a long one, because every test packs the same four reviews into an archive of its own.
+"""
 
 import gzip
 import io
