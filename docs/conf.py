@@ -7,18 +7,18 @@ import shutil
 import sys
 from pathlib import Path
 
+import jupytext
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the lessons' matrices are small
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(ROOT), os.environ.get("PYTHONPATH", "")]
-)  # for the kernels that run them
+kernels_path = [str(ROOT), os.environ.get("PYTHONPATH", "")]  # for the kernels that run them
+os.environ["PYTHONPATH"] = os.pathsep.join(kernels_path)
 sys.path.insert(0, str(DOCS))
-import jupytext  # noqa: E402
-import pictures  # noqa: E402
+import pictures  # noqa: E402 (found on the path above)
 
-import tinygrad_nlp  # noqa: E402
+import tinygrad_nlp  # noqa: E402 (found on the path above)
 
 project, author, copyright = "tinygrad_nlp", "The tinygrad_nlp developers", "2026, the tinygrad_nlp developers"
 version = release = tinygrad_nlp.__version__

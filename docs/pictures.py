@@ -14,7 +14,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tinygrad_nlp import Tensor, explain  # noqa: E402
+from tinygrad_nlp import Tensor, explain  # noqa: E402 (found on the path above)
 
 FORWARD, BACKWARD = "#6b7280", "#c2410c"
 LEAVES, CALLS = 80, 390  # the middle of both columns

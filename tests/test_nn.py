@@ -259,7 +259,7 @@ def test_recurrent_weights_are_orthogonal_by_gate_and_the_forget_gate_is_open() 
 
 def test_a_missing_or_wrong_rng_is_told() -> None:
     with pytest.raises(TypeError, match="rng"):
-        nn.Linear(2, 3)  # type: ignore[call-arg]
+        nn.Linear(2, 3)
     linear, gru, dropout = partial(nn.Linear, 2, 3), partial(nn.GRU, 2, 3), partial(nn.Dropout, 0.5)
     for build in (linear, gru, dropout, partial(nn.xavier_uniform, (2, 3))):
         with pytest.raises(TypeError, match=r"rng is 0, not a generator: .*default_rng\(seed\)"):

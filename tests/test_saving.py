@@ -142,7 +142,7 @@ def linear_of_ours() -> Any:
 
 def test_what_cannot_be_made_again_is_refused_when_it_is_saved(tmp_path: Any) -> None:
     added, dtype, without = Changed(), Changed(), Changed.__new__(Changed, 1, 2, 3)
-    added.temperature = 0.5  # type: ignore[attr-defined]
+    added.temperature = 0.5
     dtype.W = Tensor(np.ones(2, np.float32))
     for made, error, message in [
         (

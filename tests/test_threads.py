@@ -158,7 +158,7 @@ def test_grad_inside_the_thread_of_a_pool_inside_grad(depth):
             inner = ask(grad(lambda v: ask(grad(lambda u: x * v * v * u**3), 1.0)), 2.0)
         return x * inner
 
-    here, there = (float(grad(lambda x: nested(x, ask))(2.0)) for ask in (direct, elsewhere))  # noqa: B023
+    here, there = (float(grad(lambda x: nested(x, ask))(2.0)) for ask in (direct, elsewhere))  # noqa: B023 (called at once)
     assert there == pytest.approx(here) == pytest.approx({1: 12.0, 2: 48.0}[depth])
 
 
@@ -210,7 +210,7 @@ def test_walks_through_one_fused_call_do_not_take_each_others_arrays(cell):
     right = gradients(forward(), [x, W])
     for _ in range(60):
         y = forward()
-        for found in together(lambda i: gradients(y, [x, W])):  # noqa: B023
+        for found in together(lambda i: gradients(y, [x, W])):  # noqa: B023 (called at once)
             assert all(np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(found, right, strict=True))
 
 

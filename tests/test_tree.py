@@ -46,7 +46,7 @@ def test_of_a_model_only_tensors_are_parameters_and_gradients_flow() -> None:
     model = nn.Sequential(
         nn.Linear(3, 4, rng=rng, dtype=np.float64), np.tanh, nn.Linear(4, 2, rng=rng, dtype=np.float64)
     )
-    model.scale = np.full(2, 2.0)  # type: ignore[attr-defined]
+    model.scale = np.full(2, 2.0)
     x, labels = rng.normal(size=(5, 3)), rng.integers(0, 2, 5)
     vector, unravel = ravel(model)
     assert vector.size == sum(t.size for t in model.parameters()) == 26

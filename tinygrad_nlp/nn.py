@@ -150,7 +150,7 @@ class Embedding(Module):
 class EmbeddingBag(Embedding):
     """Means of rows of a table over bags, ids (N,) and offsets (B,): (B, D); see fused.embedding_bag."""
 
-    def forward(self, ids: Any, offsets: Any) -> Any:  # type: ignore[override]
+    def forward(self, ids: Any, offsets: Any) -> Any:  # type: ignore[override]  # offsets as well
         return embedding_bag(self.table, ids, offsets)
 
 

@@ -203,7 +203,7 @@ def together() -> Iterator[Ranks]:
             theirs.enter_context(contextlib.redirect_stderr(ours))
         try:
             yield world
-        except BaseException as error:
+        except BaseException as error:  # Ctrl-C and sys.exit() too
             code = error.code if isinstance(error, SystemExit) else 1
             if not code:
                 raise

@@ -260,7 +260,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-@op(lambda g, y, x: g * y * sigmoid(-x))  # type: ignore[has-type]  # 1 − σ(x) would be 0 from 37 on
+@op(lambda g, y, x: g * y * sigmoid(-x))  # type: ignore[has-type]  # its own; 1 − σ(x) is 0 from 37 on
 def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + e⁻ˣ); 0 where e⁻ˣ overflows, below −88 (float32) or −709. For its logarithm:
     scipy.special.log_expit."""

@@ -88,7 +88,7 @@ def described(model: Module) -> dict[str, Any]:
     }
     try:
         built(tree, tuple(named.values()), None)
-    except Exception as error:
+    except Exception as error:  # whatever the constructor raises
         what = f"save: a {type(model).__name__} made anew from its arguments is not like this one ({error})"
         raise ValueError(f"{what}: make what was changed since an argument of the constructor") from error
     return tree

@@ -35,7 +35,7 @@ class Leader(Run):
         error: Exception | None = None
         try:
             super().__init__(ranks=self.others, **settings)
-        except Exception as refused:
+        except Exception as refused:  # of any kind: the others are told, and raise it too
             error = refused
         ranks.comm.bcast(error)
         if error is not None:

@@ -152,7 +152,7 @@ def without_keywords(node: ast.AST) -> Iterator[ast.AST]:
     for i, keyword in enumerate(node.keywords if isinstance(node, ast.Call) else []):
         if keyword.arg not in (None, "strict"):
             less = copy.deepcopy(node)
-            del less.keywords[i]  # type: ignore[attr-defined]
+            del less.keywords[i]
             yield less
 
 

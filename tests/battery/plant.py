@@ -22,16 +22,16 @@ def plant(monkeypatch: pytest.MonkeyPatch, fn: Callable[..., Any], pattern: str,
     """Replace every piece of a function that fits the pattern, wherever the function is imported already."""
     fn = inspect.unwrap(fn)
     tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
-    tree.body[0].decorator_list = []  # type: ignore[attr-defined]
+    tree.body[0].decorator_list = []
     replaced = Replacing(ast.parse(pattern).body[0], ast.parse(instead).body)
     tree = ast.fix_missing_locations(replaced.visit(tree))
     assert replaced.places, f"{fn.__qualname__} has no {pattern!r} any more: bring tests/battery/planted.py up to date"
-    closed = fn.__code__.co_freevars  # type: ignore[attr-defined]  # what stands outside of it, as __class__ for super()
+    closed = fn.__code__.co_freevars  # what stands outside of it, as __class__ for super()
     maker = ast.parse(f"def maker({', '.join(closed)}): return {fn.__name__}").body[0]
-    maker.body.insert(0, tree.body[0])  # type: ignore[attr-defined]
+    maker.body.insert(0, tree.body[0])
     made: dict[str, Any] = {}
     code = "from __future__ import annotations\n" + ast.unparse(maker)
-    exec(compile(code, "planted", "exec"), fn.__globals__, made)  # type: ignore[attr-defined]
+    exec(compile(code, "planted", "exec"), fn.__globals__, made)
     planted = made["maker"](*closed)
     for part in ("__code__", "__defaults__", "__kwdefaults__"):
         monkeypatch.setattr(fn, part, getattr(planted, part))
@@ -42,8 +42,8 @@ class Replacing(ast.NodeTransformer):
 
     def __init__(self, pattern: ast.stmt, instead: list[ast.stmt]) -> None:
         expressions = isinstance(pattern, ast.Expr) and len(instead) == 1 and isinstance(instead[0], ast.Expr)
-        self.pattern: ast.AST = pattern.value if expressions else pattern  # type: ignore[attr-defined]
-        self.instead: list[Any] = [instead[0].value] if expressions else instead  # type: ignore[attr-defined]
+        self.pattern: ast.AST = pattern.value if expressions else pattern
+        self.instead: list[Any] = [instead[0].value] if expressions else instead
         self.places = 0
 
     def visit(self, node: ast.AST) -> Any:

@@ -187,7 +187,10 @@ def draw(rng: Rng) -> Drawn:
     s, t = (magnitude(rng), magnitude(rng)) if rng.random() < 0.7 else (1.0, 1.0)
     if not any(np.any(a) for a in args):
         s = 1.0  # zeros do not tell at what magnitude they are
-    scaled = lambda *args: times(t, f(*[a / s for a in args]))  # noqa: E731
+
+    def scaled(*args: Any) -> Any:
+        return times(t, f(*[a / s for a in args]))
+
     real = rng.random() < 0.4
     name += f", x / {s:g}, times {t:g}" + ", real" * real
     return Drawn(name, refuse_complex(scaled) if real else scaled, tuple(np.asarray(a) * s for a in args))
@@ -236,7 +239,7 @@ def main(count: int, seed: int = 0) -> tuple[list[str], list[str], int]:
         drawn = draw(np.random.default_rng([seed, k]))
         try:
             report = gradcheck(drawn.f, *drawn.args, gradient=drawn.gradient, seed=k)
-        except Exception as error:
+        except Exception as error:  # of any kind: the function is right
             alarms.append(f"{k} {drawn.name}: {type(error).__name__}: {error}")
             continue
         if not report:

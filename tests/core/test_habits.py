@@ -132,7 +132,7 @@ def test_an_answer_says_which_of_numpys_functions_take_tensors() -> None:
         with pytest.raises(AttributeError, match=f": {says}"):
             getattr(tinygrad_nlp, name)
     with pytest.raises(AttributeError, match=r": write np.pi$"):
-        tinygrad_nlp.pi  # noqa: B018
+        tinygrad_nlp.pi  # noqa: B018 (the lookup raises)
     assert x.nbytes == 32 and x.itemsize == 8 and np.array_equal(x.ptp(axis=0).data, [2, 2])
 
 
@@ -210,5 +210,5 @@ def test_what_costs_nothing_works() -> None:
     with pytest.raises(ValueError, match="leave set_to_none out"):
         optimizer.zero_grad(set_to_none=False)
     with pytest.raises(AttributeError, match=r"has no attribute '_not_there'$"):
-        x._not_there  # noqa: B018
+        x._not_there  # noqa: B018 (the lookup raises)
     assert np.array_equal(pickle.loads(pickle.dumps(x)).data, x.data) and not hasattr(x, "__wrapped__")

@@ -45,7 +45,7 @@ def test_a_tensor_is_not_a_number(array: Any) -> None:
         refused(TypeError, LOST.replace("(2,)", str(t.shape)), lambda f=convert: f(t))
     assert f"{t:.3f} {t * 1.0:>6.1f}" == "2.000    2.0"
     with pytest.raises(TypeError, match=r"t\.item\(\)"):
-        _ = "%.3f" % t  # noqa: UP031
+        _ = "%.3f" % t  # noqa: UP031 (% is what is tested)
 
 
 def written(h: np.ndarray, value: Any, how: str) -> None:

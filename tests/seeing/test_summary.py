@@ -79,4 +79,4 @@ def test_a_frozen_model_has_constants_and_a_wrong_input_names_the_layer() -> Non
     with pytest.raises(ValueError, match=r"layers\[0\] \(Linear 4 → 3\)"):
         summary(model, np.ones((1, 5), np.float32))
     with pytest.raises(TypeError, match=r"not a Module: summary\(model, \*inputs\)"):
-        summary(np.ones(2), model)  # type: ignore[arg-type]
+        summary(np.ones(2), model)

@@ -197,7 +197,7 @@ def replayed(row: Row, t: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[
     again = (lambda a: call(np.positive, (a,))) if create_graph else leaf_like
     args = [again(a) if type(a) is Tensor else a for a in t.args]  # born now: the walk stops at them
     leaves = [a for a in args if type(a) is Tensor]
-    y = row.reference(*args, **t.kwargs)  # type: ignore[misc]
+    y = row.reference(*args, **t.kwargs)  # type: ignore[misc]  # who replays has one
     if not row.derivatives and not same_numbers(y.data, t.data):
         what = f"`{name(t.fn)}` gave another value when it was run again for its derivative"
         raise RuntimeError(f"{what}: draw random numbers outside, and pass them in")

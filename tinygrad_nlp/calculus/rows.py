@@ -134,7 +134,7 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
             row = Fused(fn, forward, derivatives[0] if derivatives else (), frozenset(signature.parameters))
         row.reference = reference
         TABLE[fn] = row
-        return fn  # type: ignore[return-value]
+        return fn  # type: ignore[return-value]  # wraps() made it an F
 
     return define
 

@@ -79,7 +79,7 @@ PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
 @composite(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
+def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Array:
     """Constants are added; every other mode (edge, reflect, symmetric, wrap) repeats entries, and so is an indexing."""
     if array.ndim == 0 and mode in PAD_MODES:
         return np.copy(array)
@@ -90,7 +90,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
         raise TypeError(
             f"pad of a Tensor has no mode {mode!r}: constant, edge, reflect, symmetric and wrap are differentiable"
         )
-    return array[np.ix_(*[np.pad(np.arange(n), w, mode=mode) for n, w in zip(array.shape, width, strict=True)])]  # type: ignore[call-overload]
+    return array[np.ix_(*[np.pad(np.arange(n), w, mode=mode) for n, w in zip(array.shape, width, strict=True)])]
 
 
 # --- Moving -----------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def method(fn: Callable[..., Any]) -> Callable[..., Any]:
     with contextlib.suppress(TypeError, ValueError):  # ufuncs written in C have no signature
         parameters = list(inspect.signature(fn).parameters.values())
         itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-        of_tensor.__signature__ = inspect.Signature([itself, *parameters[1:]])  # type: ignore[attr-defined]
+        of_tensor.__signature__ = inspect.Signature([itself, *parameters[1:]])  # type: ignore[attr-defined]  # for help()
     return of_tensor
 
 
@@ -172,8 +172,6 @@ class NumPyInterface(notebook.Shown):
     __pow__, __rpow__ = infix(np.power), reflected(np.power)
     __floordiv__, __rfloordiv__ = method(np.floor_divide), lambda a, b: np.floor_divide(b, a)
     __mod__, __rmod__ = infix(np.remainder), reflected(np.remainder)
-    __matmul__ = lambda a, b: a._call(product(a, b), (a, np.asarray(b) if type(b) is list else b))  # noqa: E731
-    __rmatmul__ = lambda a, b: a._call(product(b, a), (np.asarray(b) if type(b) is list else b, a))  # noqa: E731
     __neg__, __pos__, __abs__ = method(np.negative), method(np.positive), method(np.absolute)
     __lt__, __le__ = method(np.less), method(np.less_equal)
     __gt__, __ge__ = method(np.greater), method(np.greater_equal)
@@ -194,6 +192,12 @@ class NumPyInterface(notebook.Shown):
     argmax, argmin, argsort, nonzero = method(np.argmax), method(np.argmin), method(np.argsort), method(np.nonzero)
     ptp, searchsorted, argpartition = method(np.ptp), method(np.searchsorted), method(np.argpartition)
     any, all, round, copy, astype = method(np.any), method(np.all), method(np.round), method(np.copy), method(astype)
+
+    def __matmul__(self, b: Any) -> Any:
+        return self._call(product(self, b), (self, np.asarray(b) if type(b) is list else b))
+
+    def __rmatmul__(self, a: Any) -> Any:
+        return self._call(product(a, self), (np.asarray(a) if type(a) is list else a, self))
 
     def reshape(self, *shape: Any) -> Any:
         """The same numbers in another shape: t.reshape(2, 3) or t.reshape((2, 3))."""

@@ -184,7 +184,7 @@ def check(path: str) -> Iterator[str]:
     for step in STEPS.values():
         try:
             wrong = step(names)
-        except Exception as error:
+        except Exception as error:  # the step runs the student's code
             wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
         yield wrong
         if wrong:

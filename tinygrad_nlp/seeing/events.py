@@ -18,8 +18,8 @@ import scipy.sparse
 
 from ..calculus.kinds import Each
 from ..core.sparse import Patches, length
-from ..engine import TABLE, Tensor, gradients, history
-from .notation import calculus, entry, written_call
+from ..engine import Tensor, gradients, history
+from .notation import calculus, entry, row_of, written_call
 from .observing import observing
 from .reading import symbols, unpacked
 from .watch import source
@@ -137,7 +137,7 @@ def steps(walk: BackwardPass, events: Sequence[tuple[Tensor, Any, Tensor, Any]])
 
 def rule_of(t: Tensor, i: int) -> Any:
     """The rule for argument i of the call that made t; where it has none, the reference."""
-    row = TABLE[t.fn]  # type: ignore[index]
+    row = row_of(t)
     if not row.derivatives:
         return row.reference
     rule = row.derivatives if row.joint else row.derivatives[i]
@@ -148,13 +148,13 @@ def saved_by(t: Tensor, walk: BackwardPass) -> Any:
     """What the forward pass of a fused call saves for its derivative: run again, for backward writes into it."""
     if t.saved is None:
         return None
-    row = TABLE[t.fn]  # type: ignore[index]
+    row = row_of(t)
     return row.forward(*map(walk.value, t.args), **t.kwargs).saved
 
 
 def what_is_read(rule: Any, t: Tensor, i: int, g: Any, saved: Any, walk: BackwardPass) -> Iterator[Read]:
     """What the rule for argument i of the call that made t reads, by the names of its parameters."""
-    row, names = TABLE[t.fn], walk.names  # type: ignore[index]
+    row, names = row_of(t), walk.names
     before = [i, g, t] if isinstance(row.derivatives, Each) else [g, t]
     before = [] if rule is row.reference else before
     given = inspect.signature(rule).bind_partial(*before, *t.args, **t.kwargs).arguments

@@ -107,6 +107,11 @@ def entry(a: Any, names: dict[int, str]) -> str:
 # --- Rules ------------------------------------------------------------------------------------------------------------
 
 
+def row_of(t: Tensor) -> Any:
+    """The row of the table for the call that made t."""
+    return TABLE[t.fn]  # type: ignore[index]  # a call has a function
+
+
 def calculus(derivative: Any, t: Tensor, i: int) -> str:
     """The derivative for argument i of the call that made t, as one writes it on paper.
 
@@ -115,7 +120,7 @@ def calculus(derivative: Any, t: Tensor, i: int) -> str:
     """
     name = getattr(derivative, "__name__", "")
     ours = getattr(derivative, "__module__", "").startswith("tinygrad_nlp.")
-    if TABLE[t.fn].reference is derivative:  # type: ignore[index]
+    if row_of(t).reference is derivative:
         text = "the chain rule through its reference"
     elif t.fn is np.power and not isinstance(t.args[1], Tensor) and np.ndim(t.args[1]) == 0 and i == 0:
         text = f"g ∘ {lowered(t.args[1])}"

@@ -79,7 +79,7 @@ def forward(e: BackwardPass, calls: list[Tensor], given: dict[Tensor, Any]) -> f
     for t in calls:
         args = [found[a] if type(a) is Tensor and a in found else e.value(a) for a in t.args]
         try:
-            found[t] = t.fn(*args, **t.kwargs)  # type: ignore[misc]
+            found[t] = t.fn(*args, **t.kwargs)  # type: ignore[misc]  # a call has a function
         except (ArithmeticError, ValueError, np.linalg.LinAlgError):  # outside of a function's domain
             return math.nan
     y = np.asarray(found.get(e.y, e.y.data))

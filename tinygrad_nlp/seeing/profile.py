@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from ..calculus.listing import full_name
 from ..core import notebook, refusals
 from ..core.sparse import settled
-from ..engine import TABLE, Tensor, history, seed
+from ..engine import Tensor, history, seed
+from .notation import row_of
 from .summary import aligned
 
 HEADS = ("row of the table", "calls", "forward ms", "backward ms", "share", "kept kB", "peak forward", "peak backward")
@@ -148,7 +149,7 @@ class Again:
     """The call that made t, to be made again, and its derivatives for the gradient g."""
 
     def __init__(self, t: Tensor, g: Any) -> None:
-        self.t, self.g, self.row = t, g, TABLE[t.fn]  # type: ignore[index]
+        self.t, self.g, self.row = t, g, row_of(t)
 
     def forward(self) -> Any:
         return self.row.of_tensors(self.t.args, self.t.kwargs)

@@ -119,7 +119,7 @@ def stream(archive: Path, member_cap: int = MEMBER_CAP, total_cap: int = TOTAL_C
 
 
 def _tar(source: _Forward) -> tarfile.TarFile:
-    return tarfile.open(fileobj=source, mode="r:")  # type: ignore[call-overload]
+    return tarfile.open(fileobj=source, mode="r:")  # type: ignore[call-overload]  # it needs no more
 
 
 def _refused(member: tarfile.TarInfo, why: str) -> CorpusError:
