@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from tinygrad_nlp.core.sparse import RowSparse
 from tinygrad_nlp.files import read_npz
 from tinygrad_nlp.parallel import Ranks
 from tinygrad_nlp.run import Run, RunError
+from tinygrad_nlp.shared_run import Follower
 
 WORKER = sharded.__file__
 missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec" if sharded.mpiexec() is None else ""
@@ -111,6 +113,13 @@ def test_the_lesson_prints_the_same_with_three_ranks():
     lesson = sharded.Path(WORKER).parents[1] / "examples" / "lessons" / "16_shards.py"
     alone = subprocess.run([sys.executable, lesson], env=sharded.ALLOWED | os.environ, capture_output=True, text=True)
     assert start_ranks(3, sys.executable, lesson).stdout == alone.stdout != ""
+
+
+# %% A run that ranks share
+def test_each_rank_takes_the_arguments_of_a_run():
+    """What is not an argument is taken for a part of the checkpoint, such as a model."""
+    run, follower = (set(inspect.signature(kind).parameters) for kind in (Run, Follower))
+    assert follower - {"ranks"} == run - {"resume"}
 
 
 # %% One process

@@ -80,7 +80,10 @@ class Others:
 
 
 class Follower:
-    """The run in the other ranks: it does the steps that rank 0 announces, and writes nothing."""
+    """The run in the other ranks: it does the steps that rank 0 announces, and writes nothing.
+
+    It takes the arguments of a Run. Those about log, progress and saving are rank 0's alone.
+    """
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class Follower:
         generators: Mapping[str, np.random.Generator] | None = None,
         keep: Mapping[str, Any] | None = None,
         quiet: bool = True,
+        on_log: Any = None,
         save_seconds: float = 0.0,
         **parts: Stateful,
     ) -> None:
