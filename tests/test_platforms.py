@@ -36,6 +36,10 @@ print(tg.explain(np.sum(x @ np.ones(4))))
 print(tg.gradcheck(np.square, np.ones(3), gradient=lambda g, x: g * x, names=("x",)))
 print(tg.time_map(lambda x, h: (np.tanh(x + h),) * 2, np.ones((5, 1, 2)), np.zeros((1, 2))))
 print(tg.table())
+model = tg.nn.Sequential(tg.nn.Linear(4, 2, rng=np.random.default_rng(0)))
+print(model, model.layers[0], f"{model}")
+print(tg.summary(model, np.ones((1, 4), np.float32)))
+print(tg.profile(np.sum(x)))
 """
 
 TEST = """

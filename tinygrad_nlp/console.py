@@ -1,6 +1,6 @@
 """What our commands share: bad input is one clear line and exit code 2, Ctrl-C exit code 130, a closed pipe silent.
 
-A sign that standard output cannot say is lost, never the run; and BLAS has one thread.
+A character that standard output lacks is printed as ?, and BLAS has one thread.
 """
 # tested in tests/test_platforms.py
 
@@ -65,15 +65,15 @@ def drop_output() -> None:
 
 
 def tolerant_output() -> None:
-    """From here on standard output prints ? for a sign that its encoding lacks, such as σ in a pipe on Windows."""
+    """From here on standard output prints ? for a character that its encoding lacks, such as σ in a pipe on Windows."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="replace")
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """One BLAS thread from here on, and inside as a context only, unless OMP_NUM_THREADS says how many.
+    """One BLAS thread from here on; as a context, only inside. OMP_NUM_THREADS decides instead where it is set.
 
-    Most of our matrices are so small that two threads spend their time waiting for each other. It takes threadpoolctl
+    Most of our matrices are so small that two threads spend their time waiting for each other. This takes threadpoolctl
     (extra parallel); without it nothing changes.
     """
     try:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .console import tolerant_output
 from .core import habits
 from .engine import Tensor, writable
 from .tree import branches, named_leaves
@@ -79,6 +80,10 @@ class Module:
     def _sizes(self) -> tuple[int, ...]:
         """What title() shows as n_in → n_out."""
         return ()
+
+    def __str__(self) -> str:
+        tolerant_output()  # most likely it is printed next
+        return repr(self)
 
     def __repr__(self) -> str:
         count = sum(t.size for t in self.parameters())

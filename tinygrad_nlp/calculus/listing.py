@@ -22,7 +22,7 @@ def table() -> str:
     >>> print(next(line for line in table().splitlines() if line.startswith("multiply")))
     multiply            rule       g * b | g * a
     """
-    tolerant_output()  # most probably it is printed next
+    tolerant_output()  # most likely it is printed next
     lines = []
     for fn, row in TABLE.items():
         lines.append(

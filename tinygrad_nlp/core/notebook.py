@@ -38,13 +38,14 @@ class Shown:
 
 
 class Printed(Shown):
-    """A result that is made to be printed, as its text(): where standard output lacks a sign of it, that is lost."""
+    """A result that is made to be printed, as its text(); a character that standard output lacks is printed as ?."""
 
     def __str__(self) -> str:
-        tolerant_output()  # most probably it is printed next
+        tolerant_output()  # most likely it is printed next
         return self.text()
 
     def text(self) -> str:
+        """What print() shows."""
         raise NotImplementedError
 
 

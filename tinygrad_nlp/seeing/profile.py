@@ -55,16 +55,17 @@ class Cost(NamedTuple):
         )
 
 
-class Profile(notebook.Shown):
+class Profile(notebook.Printed):
     """What profile() returns: print it, or look at `rows`, the most expensive first."""
 
     def __init__(self, rows: list[Cost]) -> None:
         self.rows = sorted(rows, key=lambda row: -row.seconds)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """What print() shows."""
         return "\n".join([self.total(), *aligned([HEADS, *self.cells()], left=1)])
 
-    __repr__ = __str__
+    __repr__ = text
 
     def total(self) -> str:
         """The first line."""

@@ -29,7 +29,7 @@ class Layer(NamedTuple):
     bytes: int
 
 
-class Summary(notebook.Shown):
+class Summary(notebook.Printed):
     """What summary() returns: print it, or look at `layers`. output_bytes is what all outputs take together."""
 
     def __init__(self, layers: list[Layer], output_bytes: int) -> None:
@@ -60,10 +60,11 @@ class Summary(notebook.Shown):
             lines.append((layer.name or "the model", layer.title, shapes, *numbers))
         return lines
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """What print() shows."""
         return "\n".join([*aligned([HEADS, *self.cells()], left=3), self.total()])
 
-    __repr__ = __str__
+    __repr__ = text
 
     def _repr_html_(self) -> str:
         return notebook.block(notebook.table(HEADS, self.cells()), notebook.line(self.total()))
