@@ -69,6 +69,7 @@ def test_what_is_made_of_a_line(line: str, after: set[str]) -> None:
     assert {changed for _, changed in changes(line)} == after
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX warns, if another test has loaded it
 @pytest.mark.parametrize(("tests", "left"), [(WEAK, {"raise", "def"}), (GOOD, set())], ids=["weak", "good"])
 def test_a_gap_leaves_survivors_and_a_good_test_leaves_none(tests: str, left: set[str], tmp_path: Path) -> None:
     for name, text in [
