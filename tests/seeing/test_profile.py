@@ -40,8 +40,8 @@ def test_a_slow_row_is_found_with_both_its_times() -> None:
     x = Tensor(np.ones(3))
     found = profile((slow(slow(x)) * x).sum(), repeat=2)
     assert found.rows[0].name == "slow" and found.rows[0].calls == 2
-    assert 0.01 <= found.rows[0].forward < 0.04 <= found.rows[0].backward
-    assert found.rows[1].seconds < 0.005 and "slow" in str(found).splitlines()[2]
+    assert found.rows[0].forward >= 0.01 and found.rows[0].backward >= 0.04  # a sleep is as long as that or longer
+    assert found.rows[0].backward > found.rows[0].forward and "slow" in str(found).splitlines()[2]
 
 
 def test_memory_is_what_arrays_take() -> None:
