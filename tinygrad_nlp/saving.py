@@ -208,8 +208,8 @@ def built(tree: Any, known: tuple[Callable[..., Any], ...], rng: np.random.Gener
     if not isinstance(model, Module):
         raise ValueError(f"it holds a {type(model).__name__}, not a Module")
     leaves = dict(named_leaves(model))
-    ours_now = {key: leaf.data if isinstance(leaf, Tensor) else leaf for key, leaf in leaves.items()}
-    check_state(type(model).__name__, ours_now, values)
+    arrays = {key: leaf.data if isinstance(leaf, Tensor) else leaf for key, leaf in leaves.items()}
+    check_state(type(model).__name__, arrays, values)
     constant, changed = set(tree["constants"]), {}
     for key, leaf in leaves.items():
         if isinstance(leaf, Tensor) and key not in constant:
@@ -228,9 +228,9 @@ def set_plain(model: Module, settings: Mapping[str, Any]) -> None:
     a number."""
     have = dict(plain_settings(model))
     for key in {**have, **settings}:
-        kinds = {str if isinstance(a.get(key), str) else isinstance(a.get(key), int | float) for a in (have, settings)}
-        if len(kinds) > 1 or key not in have:
-            raise ValueError(f"{key.lstrip('.')} is {have.get(key)!r} in a new one and {settings.get(key)!r} in this")
+        new, given = have.get(key), settings.get(key)
+        if not any(isinstance(new, kind) and isinstance(given, kind) for kind in (str, int | float)):
+            raise ValueError(f"{key.lstrip('.')} is {new!r} in a new one and {given!r} in this")
     for path, module in named_modules(model):
         vars(module).update({key: settings[f"{path}.{key}"] for key in vars(module) if f"{path}.{key}" in have})
 
