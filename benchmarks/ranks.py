@@ -148,6 +148,7 @@ def worker(seconds: float) -> None:
 
 
 def timed(step: Callable[[], Any], seconds: float, clock: Callable[[], float] = time.perf_counter) -> list[float]:
+    """The time of each step, by a clock: five steps at least, after one that does not count."""
     step()
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:

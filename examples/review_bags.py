@@ -60,9 +60,7 @@ class Frozen:
     parts: tuple[Part, Part, Part]
     words: list[str]  # of the rows
     source: str
-    coverage: dict[
-        str, float
-    ]  # the shares of the vocabulary ("types") and of the training text ("tokens") that have one
+    coverage: dict[str, float]  # shares that have one: of the vocabulary ("types"), of the training text ("tokens")
 
 
 def frozen_vectors(corpus: corpora.FilmReviews, data: str | None, setting: Setting) -> Frozen:

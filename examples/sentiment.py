@@ -248,9 +248,7 @@ def main() -> None:
     curve(args.out / "sentiment.png", [(m["epoch"], m["test"]) for m in epochs], "epoch", "test accuracy")
 
     if setting.frozen:
-        print(
-            "no hidden layer, by L-BFGS: test {test:.4f}, gradient norm {gradient_norm:.0e}".format(**found["linear"])
-        )
+        print(f"no hidden layer, by L-BFGS: test {right:.4f}, gradient norm {minimum.gradient_norm:.0e}")
     for measured in epochs:
         print(f"epoch {measured['epoch']:2}   validation {measured['validation']:.4f}   test {measured['test']:.4f}")
     print(f"test accuracy {best['test']:.4f}, after the epoch that is best on the validation reviews ({best['epoch']})")

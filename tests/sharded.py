@@ -185,7 +185,7 @@ def mpiexec():
 
 
 def dying(folder, seconds):
-    """A function that, once called, kills this process so many seconds later, whatever it is doing."""
+    """A function that, once called, kills this process this many seconds later, whatever it is doing."""
 
     def now():
         (Path(folder) / "died").write_text(str(time.time()))

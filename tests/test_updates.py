@@ -83,9 +83,7 @@ def test_memory_is_flat_over_1000_steps_without_the_garbage_collector() -> None:
         tracemalloc.stop()
         gc.enable()
     assert garbage == 0, f"{garbage} objects were held only by one another"
-    assert grown < 400_000, (
-        f"1,000 steps left {grown} bytes behind"
-    )  # Python itself keeps up to 2,000 freed tuples a size
+    assert grown < 400_000, f"1,000 steps left {grown} bytes"  # Python itself keeps up to 2,000 freed tuples a size
 
 
 def test_nothing_leaves_cycles_behind() -> None:

@@ -242,7 +242,7 @@ def members(file: BinaryIO, size: int) -> Iterator[tuple[str, np.ndarray]]:
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         if any(info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size for info in infos):
-            raise ValueError("a member is compressed")  # or says so: zipfile would set aside all that it claims
+            raise ValueError("a member is compressed")  # or claims to be: zipfile would set aside that much memory
         if sum(info.file_size for info in infos) > size:
             raise ValueError("the members claim to be larger than the archive")
         if len({info.filename for info in infos}) < len(infos):

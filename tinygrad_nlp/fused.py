@@ -24,9 +24,7 @@ from .core.unbroadcast import sum_rows
 from .recurrent import one_dtype
 from .rules import logsumexp
 
-SMALL = (
-    1 << 16
-)  # a table of at most this many numbers gets a dense gradient: adding it up is cheaper than keeping track
+SMALL = 1 << 16  # a table of at most this many numbers gets a dense gradient, which is cheaper than keeping track
 
 
 def as_matrix(a: Array) -> Array:

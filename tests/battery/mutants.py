@@ -144,7 +144,9 @@ def other_constants(node: ast.AST) -> list[ast.AST]:
     n: Any = node.value if isinstance(node, ast.Constant) else None
     if n is None:
         return []
-    return [ast.Constant(not n if isinstance(n, bool) else n + 1 if isinstance(n, int) else 10 * n or 1.0)]
+    if isinstance(n, bool):
+        return [ast.Constant(not n)]
+    return [ast.Constant(n + 1 if isinstance(n, int) else 10 * n or 1.0)]
 
 
 def without_keywords(node: ast.AST) -> Iterator[ast.AST]:

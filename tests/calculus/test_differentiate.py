@@ -19,10 +19,8 @@ from tinygrad_nlp import Tensor, gradients, logsumexp, softmax_cross_entropy
 MOST = 12  # numbers in an argument: each costs a few dozen calls
 UNARY = [case for case in CASES if isinstance(case.row, np.ufunc) and case.row.nin == 1 and case.smooth]
 SMOOTH = [case for case in CASES if case.smooth]
-STEP: dict[str, Any] = {
-    "initial_step": 0.02,
-    "tolerances": {"atol": 1e-8, "rtol": 1e-7},
-}  # the domains of cases end near by
+TOLERANCES = {"atol": 1e-8, "rtol": 1e-7}
+STEP: dict[str, Any] = {"initial_step": 0.02, "tolerances": TOLERANCES}  # a small one: the domains of cases end nearby
 
 
 def agrees(ours: Any, found: Any, value: Any) -> int:

@@ -29,27 +29,11 @@ SKIPPED = {  # functions whose arguments are not of one kind; their forms are dr
     *(np.linalg.eigh, np.linalg.svd, np.linalg.qr, np.linalg.eigvalsh, np.linalg.cholesky, np.linalg.svdvals, np.frexp),
     *(np.linalg.pinv, np.linalg.solve, np.linalg.inv, np.cross, np.linalg.cross, np.nan_to_num, np.linalg.matrix_power),
 }
-REQUIRED = {
-    **{
-        "shape": (4,),
-        "newshape": (4,),
-        "new_shape": 3,
-        "axis": 0,
-        "axis1": 0,
-        "axis2": 1,
-        "source": 0,
-        "destination": 1,
-    },
-    **{
-        "shift": 1,
-        "repeats": 2,
-        "reps": 2,
-        "indices": np.zeros((1, 2), int),
-        "indices_or_sections": 2,
-        "obj": 0,
-        "kth": 0,
-    },
-    **{"q": 0.5, "pad_width": 1, "values": 1.0, "new_order": 0, "fill_value": 2.0, "dtype": float},
+REQUIRED = {  # values for arguments without a default
+    **{"shape": (4,), "newshape": (4,), "new_shape": 3, "axis": 0, "axis1": 0, "axis2": 1, "source": 0},
+    **{"destination": 1, "shift": 1, "repeats": 2, "reps": 2, "indices": np.zeros((1, 2), int), "obj": 0, "kth": 0},
+    **{"indices_or_sections": 2, "q": 0.5, "pad_width": 1, "values": 1.0, "new_order": 0, "fill_value": 2.0},
+    **{"dtype": float},
 }
 ROWS = [
     fn

@@ -77,7 +77,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 
 
 def largest(sizes: Array, axis: Any, keepdims: bool = False) -> Array:
-    """The largest of numbers from 0 on; 0 of none, as NumPy has it since 2.3."""
+    """The largest of numbers that are not negative; 0 where there are none, as in NumPy since 2.3."""
     none = 0 in np.shape(sizes) and np.size(np.sum(sizes, axis)) > 0
     return (np.sum if none else np.max)(sizes, axis, keepdims=keepdims)
 

@@ -77,21 +77,18 @@ TENSOR = by_name(
         CONSTANT + ", which is read-only": "numpy detach value primal retains_grad is_inference",
         CONSTANT: "requires_grad retain_grad stop_gradient volatile",
         CPU: """cpu cuda to device is_cuda pin_memory block_until_ready is_cpu is_ipu is_xpu is_xla is_mps is_mtia
-            is_maia
-            is_meta is_vulkan is_mkldnn is_pinned is_shared ipu xpu mtia get_device to_mkldnn to_device sharding
-            committed
-            share_memory record_stream addressable_data addressable_shards global_shards copy_to_host_async
-            is_fully_addressable is_fully_replicated""",
+            is_maia is_meta is_vulkan is_mkldnn is_pinned is_shared ipu xpu mtia get_device to_mkldnn to_device
+            sharding committed share_memory record_stream addressable_data addressable_shards global_shards
+            copy_to_host_async is_fully_addressable is_fully_replicated""",
         FLOATS: """float double half bfloat16 type long int bool byte char short cfloat cdouble chalf type_as
             is_floating_point is_complex is_signed is_quantized dequantize q_scale q_zero_point qscheme int_repr
             q_per_channel_axis q_per_channel_scales q_per_channel_zero_points grad_dtype real imag conj conjugate
             is_conj is_neg resolve_conj resolve_neg conj_physical""",
         "there are no sparse Tensors: a matrix of scipy.sparse may stand on either side of @": """is_sparse
-            is_sparse_csr
-            to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr to_dense sparse_dim
-            dense_dim
-            sparse_mask coalesce is_coalesced indices values crow_indices col_indices ccol_indices row_indices smm
-            sspaddmm to_padded_tensor is_nested resize_as_sparse sparse_resize sparse_resize_and_clear""",
+            is_sparse_csr to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr to_dense
+            sparse_dim dense_dim sparse_mask coalesce is_coalesced indices values crow_indices col_indices
+            ccol_indices row_indices smm sspaddmm to_padded_tensor is_nested resize_as_sparse sparse_resize
+            sparse_resize_and_clear""",
         "its memory is that of t.data, an array": """data_ptr const_data_ptr storage untyped_storage storage_offset
             storage_type stride strides layout dim_order element_size is_contiguous is_set_to base ctypes flags flat
             byteswap getfield setfield setflags tobytes tofile dump dumps hash_tensor as_subclass output_nr""",
@@ -160,8 +157,7 @@ TENSOR = by_name(
         "write scipy.special.gammaincc(a, t)": "igammac",
         "scipy.special has it, under the same name": "erf erfc erfinv logit xlogy",
         "write tinygrad_nlp.polygamma(n, t)": "polygamma",
-        "np.linalg has it, under the same name": """det slogdet cholesky qr svd
-            solve lstsq matrix_power pinv inv""",
+        "np.linalg has it, under the same name": """det slogdet cholesky qr svd solve lstsq matrix_power pinv inv""",
         "np.linalg.eigh and eigvalsh take Tensors": "eig eigh",
         "write np.linalg.slogdet(t)[1]": "logdet",
         "write np.linalg.inv(t)": "inverse",
@@ -179,9 +175,8 @@ TENSOR = by_name(
 )
 # PyTorch's updates are a name and _: these, beside the names above and those of NumPy's functions.
 IN_PLACE = """
-    requires_grad apply cauchy exponential geometric log_normal normal random uniform set clip absolute true_divide
-    relu tanh sigmoid square sqrt exp log resize resize_as bernoulli map map2 squeeze unsqueeze swapaxes transpose t
-            tril
+    requires_grad apply cauchy exponential geometric log_normal normal random uniform set clip absolute true_divide relu
+    tanh sigmoid square sqrt exp log resize resize_as bernoulli map map2 squeeze unsqueeze swapaxes transpose t tril
     triu cumsum cumprod round put index_put share_memory detach sgn logical_and zero copy sparse_resize erf
     sparse_resize_and_clear resize_as_sparse conj_physical rsqrt frac neg renorm addcmul addcdiv lerp digamma
 """
@@ -194,8 +189,8 @@ MODULE = by_name(
         "optimizer.zero_grad() forgets all gradients": "zero_grad",
         "frozen(part) is the same part with arrays, which are constants": "requires_grad_",
         "initialisers are given as init= when a layer is made": "apply",
-        "nn.modules(model) goes through all of them, nn.named_modules(model) with their names": """modules named_modules
-            named_children get_submodule""",
+        "nn.modules(model) goes through all of them, nn.named_modules(model) with their names": """modules
+            named_modules named_children get_submodule""",
         "vars(model) holds them by name": "children get_parameter get_buffer",
         "assign it: model.name = module": "add_module register_module set_submodule",
         "assign it: arrays are constants, Tensors parameters": """register_buffer register_parameter buffers

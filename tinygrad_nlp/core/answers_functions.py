@@ -31,13 +31,12 @@ PACKAGE = {name: f"compose it: {text}" for name, text in ACTIVATIONS.items()} | 
         "write Tensor(array)": "tensor as_tensor from_numpy asarray array Array Variable",
         "write Tensor(array): what wants a gradient is a parameter": "Parameter",
         "write Tensor(np.zeros(shape))": "zeros ones full arange eye linspace empty_ref new_ref",
-        RANDOM: """randn rand manual_seed random randint PRNGKey key bernoulli multinomial normal threefry_partitionable
-            default_prng_impl enable_custom_prng legacy_prng_key""",
-        FLOATS: """float16 half bfloat16 int64 bool enable_x64 numpy_dtype_promotion dtypes allow_f16_reductions float0
-            default_matmul_precision numpy_rank_promotion bfloat16_ int2 int4 uint1 uint2 uint4 int1 float4_e2m1fn
-            float6_e2m3fn float6_e3m2fn float8_e3m4 float8_e4m3 float8_e4m3b11fnuz float8_e4m3fn float8_e4m3fnuz
-            float8_e5m2
-            float8_e5m2fnuz float8_e8m0fnu""",
+        RANDOM: """randn rand manual_seed random randint PRNGKey key bernoulli multinomial normal
+            threefry_partitionable default_prng_impl enable_custom_prng legacy_prng_key""",
+        FLOATS: """float16 half bfloat16 int64 bool enable_x64 numpy_dtype_promotion dtypes allow_f16_reductions
+            float0 default_matmul_precision numpy_rank_promotion bfloat16_ int2 int4 uint1 uint2 uint4 int1
+            float4_e2m1fn float6_e2m3fn float6_e3m2fn float8_e3m4 float8_e4m3 float8_e4m3b11fnuz float8_e4m3fn
+            float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""",
         "NumPy's own works on Tensors: np.concatenate, np.stack, np.where, …": "cat lax",
         "there is no compiler: NumPy runs as it is written": """jit pmap compile xla_computation disable_jit make_xla
             check_tracer_leaks checking_leaks clear_caches ensure_compile_time_eval explain_cache_misses log_compiles
@@ -93,8 +92,7 @@ PACKAGE = {name: f"compose it: {text}" for name, text in ACTIVATIONS.items()} | 
             get_scaled_dot_general_config""",
         NO_IMAGES: """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc max_pool1d
             max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_unpool1d
-            max_unpool2d
-            max_unpool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
+            max_unpool2d max_unpool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
             adaptive_max_pool2d adaptive_max_pool3d adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices
             adaptive_max_pool3d_with_indices max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices
             fractional_max_pool2d fractional_max_pool3d fractional_max_pool2d_with_indices
@@ -111,14 +109,18 @@ PACKAGE = {name: f"compose it: {text}" for name, text in ACTIVATIONS.items()} | 
 PACKAGE |= {f"{name}_": f"Tensors are not changed in place: write {text}" for name, text in ACTIVATIONS.items()}
 
 
-def words(names: str) -> list[str]:
-    return names.split()
-
-
 def layer(answer: str, names: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), answer)
 
 
+ENTRY_BY_ENTRY = """
+    GELU SiLU ELU CELU SELU ReLU6 Hardtanh Hardsigmoid Hardswish Hardshrink Softshrink Threshold PReLU RReLU Mish GLU
+    Softplus Softsign Softmin Tanhshrink LogSigmoid Identity
+"""
+OF_IMAGES = """
+    Conv ConvTranspose LazyConv LazyConvTranspose MaxPool AvgPool LPPool MaxUnpool AdaptiveAvgPool AdaptiveMaxPool
+    FractionalMaxPool CircularPad ConstantPad ReflectionPad ReplicationPad ZeroPad
+"""
 LAYERS = {
     **layer(LOSS, "CrossEntropyLoss NLLLoss NLLLoss2d LinearCrossEntropyLoss LinearCrossEntropyOptions CTCLoss"),
     **layer(LOSS, "AdaptiveLogSoftmaxWithLoss"),
@@ -132,12 +134,7 @@ LAYERS = {
     **layer(f"{ELEMENTWISE}relu, …)", "ReLU"),
     **layer(f"{ELEMENTWISE}np.tanh, …)", "Tanh"),
     **layer(f"{ELEMENTWISE}sigmoid, …)", "Sigmoid"),
-    **{
-        name: f"{ELEMENTWISE}lambda x: {ACTIVATIONS[name.lower()]}, …)"
-        for name in words("""GELU SiLU ELU CELU SELU ReLU6 Hardtanh Hardsigmoid Hardswish Hardshrink Softshrink
-            Threshold PReLU RReLU
-        Mish GLU Softplus Softsign Softmin Tanhshrink LogSigmoid Identity""")
-    },
+    **{name: f"{ELEMENTWISE}lambda x: {ACTIVATIONS[name.lower()]}, …)" for name in ENTRY_BY_ENTRY.split()},
     **layer(f"{ELEMENTWISE}lambda x: np.maximum(x, 0.01 * x), …)", "LeakyReLU"),
     **layer("softmax_cross_entropy takes logits; for probabilities softmax(x)", "Softmax Softmax2d"),
     **layer("softmax_cross_entropy takes logits; for logarithms log_softmax(x)", "LogSoftmax"),
@@ -165,13 +162,7 @@ LAYERS = {
     **layer(ATTENTION, "MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer TransformerDecoder"),
     **layer(ATTENTION, "TransformerDecoderLayer attention"),
     **layer("tinygrad_nlp.parallel shares a batch among ranks", "DataParallel parallel"),
-    **{
-        f"{kind}{n}d": NO_IMAGES
-        for n in (1, 2, 3)
-        for kind in words("""Conv ConvTranspose LazyConv LazyConvTranspose MaxPool AvgPool LPPool MaxUnpool
-            AdaptiveAvgPool
-        AdaptiveMaxPool FractionalMaxPool CircularPad ConstantPad ReflectionPad ReplicationPad ZeroPad""")
-    },
+    **{f"{kind}{n}d": NO_IMAGES for n in (1, 2, 3) for kind in OF_IMAGES.split()},
     **layer(NO_IMAGES, "Fold Unfold PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d"),
     **layer(NO_IMAGES, "UpsamplingBilinear2d"),
     **layer("weights are float32 or float64: there is no quantisation", "quantized quantizable qat intrinsic"),

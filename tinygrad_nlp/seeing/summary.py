@@ -104,13 +104,11 @@ def summary(model: Module, *inputs: Any, **keywords: Any) -> Summary:
                 vars(module)[method] = listening(name, getattr(module, method))
     still(*inputs, **keywords)
     outputs = {name: [leaf for _, leaf in named_leaves(output)] for name, output in made.items()}
-    different: dict[
-        int, int
-    ] = {}  # by the memory that they are or look at, because a last state is a part of all states
+    memory: dict[int, int] = {}  # bytes by the array that owns them: a last state is a part of all states
     for leaf in (leaf for leaves in outputs.values() for leaf in leaves):
         array = leaf.data if isinstance(leaf, Tensor) else leaf
         owner = array if array.base is None else array.base
-        different[id(owner)] = max(different.get(id(owner), 0), array.nbytes)
+        memory[id(owner)] = max(memory.get(id(owner), 0), array.nbytes)
     counted: set[int] = set()
     layers = []
     for name, module in named_modules(model):
@@ -121,7 +119,7 @@ def summary(model: Module, *inputs: Any, **keywords: Any) -> Summary:
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in own)
         shapes = tuple(leaf.shape for leaf in outputs.get(name, ()))
         layers.append(Layer(name, title(module), shapes, parameters, constants, size))
-    return Summary(layers, sum(different.values()))
+    return Summary(layers, sum(memory.values()))
 
 
 def own_leaves(module: Any) -> Iterator[Any]:

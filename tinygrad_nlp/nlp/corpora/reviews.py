@@ -172,7 +172,7 @@ class _Forward:
 
 # %% Tokens, once
 def tokenise(reviews: Iterable[tuple[str, str]]) -> tuple[Reviews, Reviews]:
-    """Training and test reviews from (name, text) in any order: sorted by name, so that the archive's order is nothing.
+    """Training and test reviews from (name, text) in any order: sorted by name, so the archive's order does not matter.
 
     Raises CorpusError when either split has no reviews of one label, and when no review holds a word.
     """
