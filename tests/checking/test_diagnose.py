@@ -9,6 +9,7 @@ import pytest
 
 from tinygrad_nlp.checking.check import gradcheck
 from tinygrad_nlp.checking.diagnose import Case, diagnose, enumerated, factor
+from tinygrad_nlp.engine import Tensor
 
 RNG = np.random.default_rng(0)
 
@@ -174,6 +175,12 @@ def test_one_path_of_several_through_the_same_function() -> None:
 
     found = gradcheck(f, x, gradient=lost).arguments[0].diagnosis
     assert found == "contribution lost: the path through `multiply` of shape (3, 4), argument 0"
+
+
+def test_a_mistake_without_a_name_in_a_function_that_drops_tensors() -> None:
+    f = lambda x: np.sin(x.data if type(x) is Tensor else x)  # noqa: E731
+    report = gradcheck(f, x, gradient=lambda g, x: g * (np.cos(x) + 0.1 * x**2))
+    assert not report and report.arguments[0].diagnosis == ""
 
 
 def test_how_factors_and_places_are_written() -> None:

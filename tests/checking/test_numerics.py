@@ -66,6 +66,30 @@ def test_each_number_moves_by_a_part_of_its_own_size(sign, wrap, s):
         assert not gradcheck(f, x, gradient=lambda g, x, off=off: g * np.cos(x / s) / s * off)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, refuse_complex], ids=["complex step", "differences"])
+@pytest.mark.parametrize("n", [3, 9])
+@pytest.mark.parametrize(
+    ("fn", "slope"),
+    [
+        (np.sin, np.cos),
+        (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
+        (np.abs, np.sign),  # whose kinks are near beside the largest number, but not here
+        (lambda x: np.floor(x) + x, np.ones_like),  # steps much longer than 1 see a slope of 2
+    ],
+    ids=["sin", "tanh", "abs", "floor"],
+)
+def test_outputs_of_every_scale_from_one_array(wrap, n, fn, slope):
+    """The smallest number is 1e24 times smaller than its largest neighbour, and so is the step that shows its slope."""
+    s = np.logspace(-12, 12, n)
+    f, x = wrap(lambda x: fn(x / s)), 0.7 * s
+    report = gradcheck(f, x, gradient=lambda g, x: g * slope(x / s) / s)
+    assert report and not report.arguments[0].kinks
+    for k in range(n):
+        for factor in (0, 1.01, -1):
+            off = np.where(np.arange(n) == k, factor, 1)
+            assert not gradcheck(f, x, gradient=lambda g, x, off=off: g * slope(x / s) / s * off)
+
+
 def test_zeros_that_rounding_reaches():
     whole = np.arange(12.0).reshape(3, 4) * 0.1
     for f in (
@@ -119,12 +143,26 @@ def test_kinks_of_several_outputs_have_intervals_of_their_own():
     ("f", "slope"),
     [(np.floor, 0), (np.sign, 0), (lambda x: (x > 0) * 1.0 + 2 * x, 2)],
 )
-@pytest.mark.parametrize("at", [0.0, 2.0])
-def test_at_a_jump_only_the_slope_beside_it_is_right(f, slope, at):
-    shifted, x = (lambda x: f(x - at)), np.array([at])
-    assert gradcheck(shifted, x, gradient=lambda g, x: slope * g)
+@pytest.mark.parametrize("at", [0.0, 2.0, 1e5])
+@pytest.mark.parametrize("beside", [0.0, 1e5, 1e12])
+def test_at_a_jump_only_the_slope_beside_it_is_right(f, slope, at, beside):
+    """A step that suits a large neighbour would see many jumps of floor as one slope."""
+    shifted, x = (lambda x: f(x[0] - at)), np.array([at, beside] if at else [at])
+    assert gradcheck(shifted, x, gradient=lambda g, x: slope * g * (np.arange(x.size) == 0))
     for wrong in (slope + 0.01, slope - 1, 1e12, -1e6):
-        assert not gradcheck(shifted, x, gradient=lambda g, x, k=wrong: k * g)
+        assert not gradcheck(shifted, x, gradient=lambda g, x, k=wrong: k * g * (np.arange(x.size) == 0))
+
+
+@pytest.mark.parametrize("large", [1e3, 1e5, 1e9])
+def test_kinks_and_jumps_that_only_steps_of_a_large_neighbours_size_show(large):
+    """x + 1e5 takes no notice of the smallest steps of a small x."""
+    x, at = np.array([1e-3, large]), 1e-3 + large
+    for f, right, wrong in [
+        (lambda x: np.maximum(x[0] + x[1] - at, 0), (0, 0.5, 1), (-0.1, 1.1, 1e9)),
+        (lambda x: np.sign(x[0] + x[1] - at), (0,), (0.1, 1, 1e9)),
+    ]:
+        for k in (*right, *wrong):
+            assert bool(gradcheck(f, x, gradient=lambda g, x, k=k: np.full(2, k * g))) == (k in right), k
 
 
 def test_beside_a_large_jump_a_slope_is_as_exact_as_rounding_allows():
@@ -134,13 +172,17 @@ def test_beside_a_large_jump_a_slope_is_as_exact_as_rounding_allows():
         assert not gradcheck(f, np.zeros(1), gradient=lambda g, x: (np.pi + 0.1) * g, seed=seed)
 
 
-@pytest.mark.parametrize(("steep", "at"), [(1e3, 0.0), (1e6, 0.0), (1e9, 0.0), (1e3, 1.0), (1e7, 1.0)])
-def test_a_steep_function_is_no_jump(steep, at):
-    f, x = refuse_complex(lambda x: np.tanh(steep * (x - at))), at + np.array([0.3 / steep, -1.0 / steep])
-    right = lambda g, x: g * steep * (1 - np.tanh(steep * (x - at)) ** 2)  # noqa: E731
-    assert gradcheck(f, x, gradient=right)
+@pytest.mark.parametrize("wrap", [lambda f: f, refuse_complex], ids=["complex step", "differences"])
+@pytest.mark.parametrize("beside", [0.0, 1e6])
+@pytest.mark.parametrize(("steep", "at"), [(1e3, 0.0), (1e7, 0.0), (1e3, 1.0), (1e7, 1.0), (1e9, 1.0)])
+def test_a_steep_function_is_no_jump(wrap, beside, steep, at):
+    """However small beside 1, or beside its neighbour, the numbers between which it rises may be."""
+    x = np.array([at, at + 0.3 / steep, at - 1.0 / steep, beside])
+    f = wrap(lambda x: np.tanh(steep * (x[:3] - at)))
+    slope = np.append(steep * (1 - np.tanh(steep * (x[:3] - at)) ** 2), 0)
+    assert gradcheck(f, x, gradient=lambda g, x: slope * np.append(g, 0))
     for k in (0, 0.99, 1.01, 1 / steep, 1e3):
-        assert not gradcheck(f, x, gradient=lambda g, x, k=k: k * right(g, x))
+        assert not gradcheck(f, x, gradient=lambda g, x, k=k: k * slope * np.append(g, 0))
 
 
 def test_a_gradient_of_a_sort_with_three_equal_numbers():

@@ -17,7 +17,7 @@ from ..engine import Tensor
 from ..tree import named_leaves
 from .diagnose import Case, diagnose
 from .differences import TINY, Slope, complex_step, differences
-from .point import Point, flatten, graph, random_direction, rerounded, typical
+from .point import Point, flatten, graph, own_sizes, random_direction, rerounded, typical
 from .report import Argument
 
 FULL = 200  # arguments of up to this many numbers are checked entry by entry; larger ones along directions and at SOME
@@ -173,9 +173,9 @@ class Comparison:
         the middle one, which moving one number alone does not show."""
         point, rng, small = self.point, np.random.default_rng(0), self.eps**0.5
         left, right = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
-        h = 0.1 * small * max(sizes)
+        h = 0.1 * small * (sizes[0] or max(sizes))
         for _ in range(NEARBY):
-            nearby = {k: x + small * rng.uniform(-1, 1, x.shape) * typical(x) for k, x in point.leaves.items()}
+            nearby = {k: x + small * rng.uniform(-1, 1, x.shape) * own_sizes(x) for k, x in point.leaves.items()}
             move = point.move(key, d, nearby)
             there, half = (move(h) - move(-h)) / (2 * h), (move(h / 2) - move(-h / 2)) / h
             there = np.where(abs(there - half) <= 1e-3 * abs(there) + 4 * slope.error, there, np.nan)  # no jump between

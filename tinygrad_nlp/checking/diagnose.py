@@ -209,6 +209,8 @@ def of_paths(case: Case) -> Iterator[str]:
         y, g, x = case.graph()
     except Exception:  # the function does not run on Tensors: its graph is not to be had
         return
+    if y is None:  # no Tensor comes out of it, as from floor
+        return
     groups: dict[str, set[tuple[int, int]]] = defaultdict(set)
     uses = []
     for t in reversed(history(y)):

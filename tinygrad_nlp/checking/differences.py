@@ -10,13 +10,14 @@ between both sides that does not shrink with the step is a kink or a jump; there
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 TINY = 1e-20  # the complex step: its square is lost beside 1 in either precision
 POWERS = (0.2, 0.33, 0.27, 0.4, 0.5, 0.6, 0.7, 0.8, 0.14)  # steps are ε to these, times a scale; the likeliest first
+APART = 8  # slopes that differ by more than this many times their errors contradict each other; at a jump it is 7 times
 Move = Callable[[complex], np.ndarray]  # s -> f(x + s d), flat
 
 
@@ -36,8 +37,9 @@ class Noise(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """The derivative of each output along a direction, how far it may be off, and how much of that is rounding. At a
-    kink or a jump any number between `left` and `right` is a derivative; elsewhere both are the value."""
+    """The derivative of each output along a direction, how far it may be off, how much of that is rounding, and the
+    step that found it. At a kink or a jump any number between `left` and `right` is a derivative; elsewhere both are
+    the value."""
 
     value: np.ndarray
     error: np.ndarray
@@ -45,11 +47,23 @@ class Slope(NamedTuple):
     left: np.ndarray
     right: np.ndarray
     kink: np.ndarray
+    step: np.ndarray
 
     def or_better(self, other: Slope) -> Slope:
-        """Each output from the Slope with the smaller error; never a NaN where a step left the domain."""
-        better = other.error < self.error
-        return Slope(*(np.where(better, new, old) for new, old in zip(other, self, strict=True)))
+        """Each output from the Slope with the smaller error, or from that of the smaller step where they contradict
+        each other; never a NaN where a step left the domain.
+
+        A step cannot see what it jumps over: to a step of 1, sin(1e12 x) has the slope 0 ± 1, where a step of 1e-15
+        finds 1e12 ± 100. The error of a small step is rounding, which is measured (Lepski 1990 chooses bandwidths so).
+        """
+        better = np.where(self.contradicts(other), other.step < self.step, other.error < self.error)
+        return self.replaced(better, other)
+
+    def contradicts(self, other: Slope) -> np.ndarray:
+        return abs(other.value - self.value) > APART * (other.error + self.error)
+
+    def replaced(self, where: np.ndarray, other: Slope) -> Slope:
+        return Slope(*(np.where(where, new, old) for new, old in zip(other, self, strict=True)))
 
     def size(self) -> np.ndarray:
         return np.maximum(abs(self.left), abs(self.right))
@@ -67,12 +81,6 @@ def complex_step(move: Move, h: float = TINY) -> np.ndarray | None:
     return y.imag / h if y.dtype.kind == "c" and np.all(np.isfinite(y)) else None
 
 
-def step_sizes(sizes: tuple[float, ...], eps: float) -> Iterator[float]:
-    """Steps to try at numbers of these sizes, the likeliest first."""
-    scales = sorted({size for size in sizes if size > 0} or {1.0}, reverse=max(sizes) > 1)
-    return (scale * eps**power for power in POWERS for scale in scales)
-
-
 @np.errstate(all="ignore")
 def differences(move: Move, y: np.ndarray, sizes: tuple[float, ...], g: np.ndarray, noise: Noise) -> Slope:
     """The derivative of each output, by the step with the least error, and no more steps than Σ g·output needs.
@@ -82,15 +90,15 @@ def differences(move: Move, y: np.ndarray, sizes: tuple[float, ...], g: np.ndarr
     weight, accuracy = abs(g), noise.eps**0.4
     enough = 16 * noise.eps**0.8 * noise.natural(y, g, max(sizes))
     unknown = np.full(y.size, np.nan)
-    best = Slope(unknown, np.full(y.size, np.inf), unknown, unknown, unknown, np.zeros(y.size, bool))
+    best = Slope(unknown, np.full(y.size, np.inf), unknown, unknown, unknown, np.zeros(y.size, bool), unknown)
 
     def is_enough() -> bool:
         wanted = np.where(best.kink, 4 * accuracy, 0.1 * accuracy) * best.size()
         return bool(weight @ best.error <= max(weight @ wanted, enough))
 
-    for scales in (sizes, (1.0,)):  # a step of 1 is a last resort: floor(1e12 x) looks smooth to it
-        for h in step_sizes(scales, noise.eps):
-            if np.any(best.kink) and h > 2 * max(scales) * noise.eps ** POWERS[0]:
+    for size in [*sorted({size for size in sizes if size > 0}), 1.0]:  # 1 is a last resort
+        for h in (size * noise.eps**power for power in POWERS):
+            if np.any(best.kink) and h > 2 * max(sizes) * noise.eps ** POWERS[0]:
                 continue  # so far from a kink, sides may agree by chance
             central, sides = at_step(move, y, h, noise)
             best = best.or_better(central)
@@ -98,11 +106,10 @@ def differences(move: Move, y: np.ndarray, sizes: tuple[float, ...], g: np.ndarr
                 best = best.or_better(confirmed(sides, best.kink, move, y, h, sizes, noise))
             if is_enough():
                 return best
-        if scales is sizes:
-            jump = at_jump(move, y, max(sizes) or 1.0, noise)
-            best = Slope(*(np.where(jump.kink, new, old) for new, old in zip(jump, best, strict=True)))
-            if is_enough() or np.any(jump.kink):
-                return best
+        jump = at_jump(move, y, size, noise)
+        best = best.replaced(jump.kink & ~(best.contradicts(jump) & (best.step < jump.step)), jump)
+        if is_enough():
+            return best
     return best
 
 
@@ -121,8 +128,9 @@ def at_step(move: Move, y: np.ndarray, h: float, noise: Noise) -> tuple[Slope, S
     left, right = 2 * back_half - back, 2 * ahead_half - ahead
     blur = np.maximum(abs(ahead_half - ahead), abs(back_half - back)) + 8 * rounding
     kink = abs(right - left) > 8 * blur
-    central = Slope(value, error, 2 * rounding, value, value, np.zeros(y.size, bool))
-    return central, Slope((left + right) / 2, blur, 8 * rounding, left, right, kink)
+    step = np.full(y.size, h)
+    central = Slope(value, error, 2 * rounding, value, value, np.zeros(y.size, bool), step)
+    return central, Slope((left + right) / 2, blur, 8 * rounding, left, right, kink, step)
 
 
 def confirmed(
@@ -156,4 +164,5 @@ def at_jump(move: Move, y: np.ndarray, size: float, noise: Noise) -> Slope:
         slopes.append(2 * inner - outer)
         errors.append(abs(inner - outer))
     left, right = slopes
-    return Slope((left + right) / 2, np.maximum(*errors) + rounding, rounding, left, right, jump)
+    at = np.full(y.size, tiny)
+    return Slope((left + right) / 2, np.maximum(*errors) + rounding, rounding, left, right, jump, at)

@@ -19,7 +19,7 @@ from .diagnose import dense
 from .differences import Move, Noise, complex_step, differences
 from .unchecked import passed_through
 
-RAYS, RAY = 3, range(1, 9)  # rays from the arguments on which rounding is measured, and the places on each
+RAYS, RAY = 2, range(1, 9)  # lines through the arguments on which rounding is measured, and the places on each side
 
 
 class Point:
@@ -68,8 +68,9 @@ class Point:
     def rounding(self, eps: float, hidden: np.ndarray) -> np.ndarray:
         """How far rounding puts each output off: what third differences leave of it along rays from the arguments,
         since they take away all that is smooth (Moré and Wild 2011, Estimating computational noise). On a ray that
-        leaves the arguments behind, no kink or jump is crossed. Where a sigmoid is flat, its rounding shows at longer
-        steps only, and there it is that of numbers as large as `hidden`."""
+        leaves the arguments behind, no kink or jump is crossed; the opposite ray looks at the other side of a relu.
+        Where a sigmoid is flat, its rounding shows at longer steps only, and there it is that of numbers as large as
+        `hidden`."""
         fine, coarse = self.third_differences(16 * eps), self.third_differences(eps**0.4)
         return np.maximum(fine, np.minimum(coarse, 4 * eps * hidden)) + eps * abs(self.y)
 
@@ -79,10 +80,11 @@ class Point:
         for k in range(RAYS):
             rng = np.random.default_rng(k)
             d = {key: random_direction(x, rng) for key, x in self.leaves.items()}
-            places = [{key: copied(x + step * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
-            outputs = [flatten(self.outputs(leaves)) for leaves in places]
-            if all(y.size == found.size for y in outputs):
-                found = np.fmax(found, np.max(abs(np.diff(outputs, 3, axis=0)), axis=0) / math.sqrt(20))
+            for way in (step, -step):
+                places = [{key: copied(x + way * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
+                outputs = [flatten(self.outputs(leaves)) for leaves in places]
+                if all(y.size == found.size for y in outputs):
+                    found = np.fmax(found, np.max(abs(np.diff(outputs, 3, axis=0)), axis=0) / math.sqrt(20))
         return found
 
     def change(self, part: float) -> np.ndarray:
@@ -152,7 +154,12 @@ def rerounded(leaves: dict[str, Any], rng: np.random.Generator, amount: float) -
 
 def random_direction(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Normal numbers of the size of x's own, so that a small step does not leave the domain of a logarithm."""
-    return rng.normal(size=x.shape) * np.where(x == 0, typical(x), abs(x))
+    return rng.normal(size=x.shape) * own_sizes(x)
+
+
+def own_sizes(x: np.ndarray) -> np.ndarray:
+    """The size of each number, a typical one for zeros."""
+    return np.where(x == 0, typical(x), abs(x))
 
 
 def typical(x: np.ndarray) -> float:
