@@ -16,7 +16,7 @@ from .engine import Tensor, writable
 from .tree import branches, named_leaves
 
 
-class Module:
+class Module(habits.Answering):
     """Something with parameters and a forward(). Its attributes: Tensors, arrays (constants), Modules, lists and dicts
     of them, and whatever else it needs.
 

@@ -117,6 +117,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         W = self.W
+        x = np.asarray(x, W.dtype) if isinstance(x, list) else x
         if x.dtype != W.dtype and "c" not in (x.dtype.kind, W.dtype.kind):  # complex: a complex-step check
             remedy = f"x.astype(np.{W.dtype}), or a model with another dtype="
             raise TypeError(f"x {x.shape} is {x.dtype} but W {W.shape} is {W.dtype}: {remedy}")

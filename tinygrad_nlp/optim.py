@@ -67,7 +67,7 @@ def in_range(name: str, value: float, low: float, high: float = math.inf) -> flo
     return float(value)
 
 
-class Optimizer:
+class Optimizer(habits.Answering):
     """What all optimisers share. `parameters` by name, `lr` (assign to it for a schedule), `steps` done.
 
     A subclass names its buffers in `slots`, one of each for each parameter, and defines update(w, g, *buffers), which

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .calculus.rows import op
+from .core.habits import answering
 from .core.interface import name
 from .core.sparse import RowSparse
 from .engine import Tensor, call, gradients, history
@@ -31,6 +32,22 @@ RUNNING: set[Tensor] = set()  # the variables of all functions that transforms a
 inside: ContextVar[bool] = ContextVar("inside", default=False)  # is our caller a function that a transform is running?
 
 
+def transform(of: Function) -> Function:
+    """What all of them share: argnum is a number or several, and keywords of other libraries are answered."""
+
+    @answering
+    @functools.wraps(of)
+    def checked(f: Function, argnum: Argnum = 0, *more: Any) -> Function:
+        numbers = argnum if isinstance(argnum, tuple) else (argnum,)
+        if more or not all(isinstance(n, (int, np.integer)) for n in numbers):
+            remedy = f"{name(of)}(f) is a function of f's arguments: write {name(of)}(f)(x)"
+            raise TypeError(f"{name(of)}: argnum is a number, counted from 0, or a tuple of numbers: {remedy}")
+        return of(f, argnum)
+
+    return checked
+
+
+@transform
 def grad(f: Function, argnum: Argnum = 0) -> Function:
     """The function that computes the gradient of f, which returns one number, for its argument argnum (or several).
 
@@ -48,6 +65,7 @@ def grad(f: Function, argnum: Argnum = 0) -> Function:
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
+@transform
 def value_and_grad(f: Function, argnum: Argnum = 0) -> Function:
     """As grad(), with f's value too, which the forward pass has computed anyway: (value, gradient)."""
 
@@ -58,6 +76,7 @@ def value_and_grad(f: Function, argnum: Argnum = 0) -> Function:
     return at
 
 
+@transform
 def vjp(f: Function, argnum: Argnum = 0) -> Function:
     """At a point, f's value and its transposed Jacobian as a function: (y, g -> Jᵀg). One backward pass a call.
 
@@ -73,6 +92,7 @@ def vjp(f: Function, argnum: Argnum = 0) -> Function:
     return at
 
 
+@transform
 def jvp(f: Function, argnum: Argnum = 0) -> Function:
     """At a point, f's value and its Jacobian as a function: (y, v -> Jv), v in the structure of the argument.
 
@@ -93,6 +113,7 @@ def jvp(f: Function, argnum: Argnum = 0) -> Function:
     return at
 
 
+@transform
 def jacobian(f: Function, argnum: Argnum = 0) -> Function:
     """The function that computes every ∂yᵢ/∂xⱼ: y.shape + x.shape for each y that f returns and x of the argument.
 
@@ -121,6 +142,7 @@ def jacobian(f: Function, argnum: Argnum = 0) -> Function:
     return at
 
 
+@transform
 def hessian(f: Function, argnum: Argnum = 0) -> Function:
     """The function that computes every ∂²f/∂xᵢ∂xⱼ of an f that returns one number: the Jacobian of its gradient.
 
@@ -131,6 +153,7 @@ def hessian(f: Function, argnum: Argnum = 0) -> Function:
     return jacobian(grad(f, argnum), argnum)
 
 
+@transform
 def hvp(f: Function, argnum: Argnum = 0) -> Function:
     """At a point, the Hessian of an f that returns one number, as a function v -> Hv, v like the argument.
 

@@ -90,7 +90,7 @@ LIMITS: list[tuple[Any, str, str, str, Any]] = [
     (kinds.same_numbers, "np.max(_a, initial=0, where=_w)", "np.max(_a, initial=0)", "changes beside infinity",
      CHECKPOINT_INF),
     (forms.rebound, "is_default(_v, _d)", "True", "arguments dropped without a word", KEYWORDS),
-    (forms.remedy, "key in REMEDIES", "False", "dim= without a remedy that is true", KEYWORDS),
+    (forms.remedy, "key in KEYWORDS", "False", "dim= without a remedy that is true", KEYWORDS),
     (forms.is_default, "value == default", "False", "NumPy's own default refused", WRITTEN_OUT),
     (forms.rebound, "ours.append(value)", "named[p.name] = value", "np.negative(a=t)", forms_of(np.transpose)),
     (axes.count, "axis is None", "axis is None or np.ndim(x) == 0", "a mean over an axis of a number",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -183,6 +185,94 @@ def test_a_tensor_says_our_way(name: str, says: str) -> None:
     with pytest.raises(AttributeError) as raised:
         getattr(Tensor([1.0]) * 2, name)
     assert says in str(raised.value)
+
+
+RNG = np.random.default_rng(0)
+X = Tensor([[1.0, 2.0], [3.0, 4.0]])
+MODEL = nn.Linear(2, 2, rng=RNG)
+CALLS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: X.sum(dim=0), "NumPy calls it axis="),
+    (lambda: X.mean(axis=0, keepdim=True), "NumPy calls it keepdims="),
+    (lambda: X.argmax(dim=0), "NumPy calls it axis="),
+    (lambda: X.var(unbiased=False), "NumPy calls it ddof=: 1 for True"),
+    (lambda: tinygrad_nlp.softmax(X, dim=1), r"softmax\(\): .*'dim': NumPy calls it axis="),
+    (lambda: tinygrad_nlp.logsumexp(np.ones(2), dim=0), r"logsumexp\(\): .*'dim': NumPy calls it axis="),
+    (lambda: tinygrad_nlp.softmax_cross_entropy(X, np.array([0, 1]), weight=np.ones(2)), "reduction='none'"),
+    (lambda: Tensor([1.0], requires_grad=True), "an array is a constant: leave it out"),  # type: ignore[call-arg]
+    (lambda: Tensor([1], dtype=np.float32), r"\.astype\(dtype\)"),  # type: ignore[call-arg]
+    (lambda: np.exp(X).backward(gradient=np.ones((2, 2))), r"backward\(g\)"),
+    (lambda: np.sum(X).backward(create_graph=True), r"gradients\(loss, xs, create_graph=True\)"),  # type: ignore[call-arg]
+    (lambda: nn.Linear(2, 2), r"'rng': .*default_rng\(seed\)"),  # type: ignore[call-arg]
+    (lambda: nn.Linear(in_features=2, out_features=2, rng=RNG), r"Linear\(n_in, n_out\)"),  # type: ignore[call-arg]
+    (lambda: nn.Linear(2, 2, rng=RNG, device="cpu"), "memory of the CPU"),  # type: ignore[call-arg]
+    (lambda: nn.GRU(2, 3, num_layers=2, rng=RNG), "the one below"),  # type: ignore[call-arg]
+    (lambda: nn.LSTM(2, 3, bidirectional=True, rng=RNG), r"x\[::-1\]"),
+    (lambda: nn.Dropout(p=0.5, rng=RNG), r"Dropout\(rate, rng=rng\)"),  # type: ignore[call-arg]
+    (lambda: optim.Adam(MODEL, learning_rate=0.1), "here it is lr="),  # type: ignore[call-arg]
+    (lambda: optim.Adam(MODEL, weight_decay=0.1), r"AdamW\(model, weight_decay=…\)"),  # type: ignore[call-arg]
+    (lambda: optim.SGD(MODEL, 0.1, nesterov=True), r"update\(w, g, …\)"),  # type: ignore[call-arg]
+    (lambda: tinygrad_nlp.grad(np.sum, argnums=0), "here it is argnum="),
+    (lambda: tinygrad_nlp.vjp(np.sum, np.ones(2)), r"write vjp\(f\)\(x\)"),
+    (lambda: tinygrad_nlp.jvp(np.sum, (np.ones(2),), (np.ones(2),)), r"write jvp\(f\)\(x\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "says"), CALLS, ids=[says for _, says in CALLS])
+def test_a_call_as_another_library_wants_it_is_answered(call: Callable[[], Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says) as raised:
+        call()
+    assert "\n" not in str(raised.value) and "Did you mean" not in str(raised.value)
+
+
+def test_an_answer_to_a_keyword_is_for_what_is_not_taken() -> None:
+    """A layer of the user's may have a keyword that ours have not, and errors of its own."""
+
+    class Mine(nn.Module):
+        def __init__(self, dim: int, **settings: Any) -> None:
+            self.W, self.settings = Tensor(np.ones(dim)), settings
+
+    class Child(Mine):
+        pass
+
+    assert Child(dim=3, device="cpu").settings == {"device": "cpu"} and Child(dim=3).W.shape == (3,)
+    assert list(inspect.signature(Mine).parameters) == ["dim", "settings"]
+    assert inspect.signature(tinygrad_nlp.grad).parameters["argnum"].default == 0
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'wrong'$"):
+        nn.Linear(2, 2, rng=RNG, wrong=1)  # type: ignore[call-arg]
+    assert MODEL([1.0, 2.0]).dtype == np.float32  # a list is a constant, as in operators
+
+
+def test_a_smoothed_loss_is_what_the_answer_says() -> None:
+    torch = pytest.importorskip("torch")
+    logits, labels, s = RNG.normal(size=(4, 3)), np.array([0, 2, 1, 1]), 0.1
+    loss = tinygrad_nlp.softmax_cross_entropy(logits, labels)
+    given = {"s": s, "loss": loss, "np": np, "log_softmax": tinygrad_nlp.log_softmax, "logits": logits}
+    formula = habits.KEYWORDS["label_smoothing"].partition(" is ")[2]
+    peers = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels), label_smoothing=s)
+    assert np.isclose(eval(formula, given), peers.item(), rtol=1e-12)
+
+
+def keywords_of(peer: Any) -> set[str]:
+    kinds = inspect.Parameter
+    of = inspect.signature(peer).parameters.values()
+    others = (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD, kinds.POSITIONAL_ONLY)
+    return {p.name for p in of if p.kind not in others and not p.name.startswith("_")}
+
+
+def test_at_least_90_percent_of_the_keywords_of_pytorch_and_jax_are_answered() -> None:
+    """What the same thing takes there is taken here, or answered."""
+    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
+    pairs = [(getattr(torch.nn, name), getattr(nn, name)) for name in ("Linear", "Embedding", "Dropout")]
+    pairs += [(torch.nn.RNNBase, nn.GRU)]
+    pairs += [(getattr(torch.optim, name), getattr(optim, name)) for name in ("SGD", "Adam", "AdamW")]
+    pairs += [(torch.Tensor.backward, Tensor.backward)]
+    same = ("softmax", "log_softmax", "relu", "embedding")
+    pairs += [(getattr(torch.nn.functional, name), getattr(tinygrad_nlp, name)) for name in same]
+    pairs += [(torch.nn.functional.cross_entropy, tinygrad_nlp.softmax_cross_entropy)]
+    pairs += [(getattr(jax, name), getattr(tinygrad_nlp, name)) for name in ("grad", "value_and_grad", "hessian")]
+    asked = [(theirs.__name__, key, ours) for theirs, ours in pairs for key in keywords_of(theirs) - {"self"}]
+    left = [(whose, key) for whose, key, ours in asked if key not in {*keywords_of(ours), *habits.KEYWORDS}]
+    assert len(asked) > 80 and len(left) <= 0.1 * len(asked), f"{len(left)} of {len(asked)}: {left}"
 
 
 def test_remedies_are_not_for_what_works() -> None:

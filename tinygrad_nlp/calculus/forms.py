@@ -15,27 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.habits import KEYWORDS
 from ..core.interface import name
-
-REMEDIES = {
-    "out": "write a = a + t for a += t",
-    "dtype": "cast with .astype(dtype), before the call or after it",
-    "where": "choose with np.where(mask, t, neutral) before the call, where neutral changes no result (0 for a sum)",
-    "dim": "NumPy calls it axis=",
-    "keepdim": "NumPy calls it keepdims=",
-    "unbiased": "NumPy calls it ddof=: 1 for True, 0 for False",
-    "initial": "add it to the result, or choose with np.maximum or np.minimum",
-}
 
 
 def rebound(row: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """np.sum(a=t) and np.sum(t, None, None, None, True) as derivatives take them: differentiable arguments by position,
     the others by name, and none that has NumPy's default and is not known here. TypeError for what NumPy does not
     take."""
-    try:
-        given = row.numpys.bind(*args, **kwargs).arguments
-    except TypeError as error:
-        raise TypeError(f"`{name(row.fn)}` of a Tensor: {error}{remedy(kwargs)}") from None
+    given = bind(f"`{name(row.fn)}` of a Tensor", row.numpys, args, kwargs).arguments
     ours: list[Any] = []
     named: dict[str, Any] = {}
     for i, p in enumerate(row.numpys.parameters.values()):
@@ -53,9 +41,18 @@ def rebound(row: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list
     return ours, named
 
 
+def bind(what: str, signature: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    """signature.bind() of what is called, whose errors say what to write instead."""
+    try:
+        bound: inspect.BoundArguments = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}{remedy(kwargs)}") from None
+    return bound
+
+
 def remedy(keywords: Iterable[str]) -> str:
     """What to write for keywords that NumPy or other libraries have, and the table has not."""
-    return "".join(f": {REMEDIES[key]}" for key in keywords if key in REMEDIES)
+    return "".join(f": {KEYWORDS[key]}" for key in keywords if key in KEYWORDS)
 
 
 def is_default(value: Any, default: Any) -> bool:

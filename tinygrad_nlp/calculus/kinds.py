@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..core import habits
 from ..core.interface import name
 from ..core.unbroadcast import fit
 from ..engine import Tensor, call, gradients, remembered, shares
@@ -136,7 +137,11 @@ class Flat(Row):
     kind = "flat"
 
     def of_tensors(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        return self.forward(*map(values, args), **{key: values(value) for key, value in kwargs.items()})
+        try:
+            return self.forward(*map(values, args), **{key: values(value) for key, value in kwargs.items()})
+        except TypeError as error:
+            habits.answer(error)
+            raise
 
 
 class Op(Rule):

@@ -118,7 +118,7 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
         @functools.wraps(forward)
         def fn(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
-                bound = signature.bind(*args, **kwargs)
+                bound = forms.bind(what, signature, args, kwargs)
                 args, kwargs = bound.args, bound.kwargs
             for a in args:
                 if type(a) is Tensor:
@@ -126,7 +126,7 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
             value = forward(*args, **kwargs)
             return value.y if type(value) is Saved else value
 
-        signature = inspect.signature(forward)
+        signature, what = inspect.signature(forward), f"{name(forward)}()"
         row: Row
         if reference is None or len(derivatives) > 1:
             row = with_derivatives(Op, fn, forward, derivatives)

@@ -204,6 +204,10 @@ MODULE = by_name(
             set_extra_state register_state_dict_post_hook register_state_dict_pre_hook
             register_load_state_dict_post_hook register_load_state_dict_pre_hook""",
         "print(model) shows plain attributes": "extra_repr",
+        "parameters have names as on paper: W (n_in, n_out), b, and the table of an Embedding": """weight bias
+            weight_ih_l0 weight_hh_l0 bias_ih_l0 bias_hh_l0""",
+        "shapes of parameters say it: layer.W.shape": """in_features out_features input_size hidden_size num_embeddings
+            embedding_dim""",
     }
 )
 OPTIMIZER = by_name(
@@ -230,5 +234,49 @@ OPTIMIZERS = by_name(
         "Adam(model, lr)": "adam",
         "AdamW(model, lr)": "adamw",
         "call clip_norm(model, c) before optimizer.step()": "chain",
+    }
+)
+# Keywords, for whatever function they are given to.
+KEYWORDS = by_name(
+    {
+        "write a = a + t for a += t": "out",
+        "cast with .astype(dtype), before the call or after it": "dtype",
+        "choose with np.where(mask, t, neutral) before the call; neutral changes no result, as 0 in a sum": "where",
+        "add it to the result, or choose with np.maximum or np.minimum": "initial",
+        "NumPy calls it axis=": "dim dims",
+        "NumPy calls it keepdims=": "keepdim",
+        "NumPy calls it ddof=: 1 for True, 0 for False": "unbiased",
+        "NumPy calls it ddof=": "correction",
+        CPU: "device pin_memory non_blocking",
+        "a Tensor wants a gradient and an array is a constant: leave it out": "requires_grad",
+        "backward(g) takes the gradient of the output": "gradient grad_tensors",
+        "gradients(loss, xs, create_graph=True) gives Tensors to be differentiated again": "create_graph",
+        "gradients(loss, [t]) gives the gradients of those": "inputs",
+        "here it is argnum=, a number or several in a tuple": "argnums",
+        "compute the rest in a function of its own: f returns one number": "has_aux",
+        "there are no complex or integer Tensors: leave it out": "holomorphic allow_int",
+        "sizes go by position: Linear(n_in, n_out), GRU(n_in, hidden), Embedding(V, D)": """in_features out_features
+            input_size hidden_size num_embeddings embedding_dim""",
+        "Dropout(rate, rng=rng)": "p",
+        "write the layers one after the other: each is called with the states of the one below": "num_layers",
+        "a second layer reads x[::-1], and np.concatenate([a, b[::-1]], -1) joins both": "bidirectional",
+        "put a Dropout between two layers": "dropout",
+        "RNN is tanh; another is a loop over time, or a row for the table": "nonlinearity",
+        "the gradient of a looked-up table is sparse anyway: leave it out": "sparse",
+        "a row that must stay is written back after optimizer.step(); ignore_index= leaves labels out": "padding_idx",
+        "change the rows after optimizer.step()": "max_norm norm_type scale_grad_by_freq",
+        "put a Linear behind it": "proj_size",
+        "here it is f": "fun func",
+        "multiply the losses of reduction='none' by a weight of your own": "weight",
+        "the smoothed loss is (1 - s) * loss - s * np.mean(log_softmax(logits))": "label_smoothing",
+        "reduction= is 'mean', 'sum' or 'none'": "size_average reduce",
+        "here these are logits and labels": "input target",
+        "the first argument is a model or its Tensors: Adam(model)": "params",
+        "here it is lr=": "learning_rate",
+        "AdamW(model, weight_decay=…) takes it": "weight_decay",
+        "a subclass of SGD or Adam is one update(w, g, …)": "dampening nesterov amsgrad decoupled_weight_decay",
+        "go down -loss": "maximize",
+        "there is one way to do it: leave it out": "foreach fused capturable differentiable inplace",
+        RANDOM: "generator key seed",
     }
 )

@@ -1,20 +1,25 @@
 """What users of PyTorch, JAX and NumPy look for, and our way to it, asked when an attribute is not there.
 
 An answer is one line, from answers.py and answers_functions.py, or from NumPy's own names. It costs nothing, because
-Python asks only for names that do not exist.
+Python asks only for names that do not exist. Keywords that a function does not take are answered in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Any
+import functools
+import re
+from collections.abc import Callable, Container
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .answers import IN_PLACE, MODULE, NO_UPDATE, OPTIMIZER, OPTIMIZERS, TENSOR
+from .answers import IN_PLACE, KEYWORDS, MODULE, NO_UPDATE, OPTIMIZER, OPTIMIZERS, TENSOR
 from .answers_functions import LAYERS, PACKAGE
 
-__all__ = ["LAYERS", "MODULE", "OPTIMIZER", "OPTIMIZERS", "PACKAGE", "TENSOR", "Answer", "missing", "of_module"]
+__all__ = ["KEYWORDS", "LAYERS", "MODULE", "OPTIMIZER", "OPTIMIZERS", "PACKAGE", "TENSOR", "Answer"]
+__all__ += ["Answering", "answer", "answering", "missing", "of_module"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 table: Container[Any] = ()  # of derivatives: the package gives it, so that an answer says which functions take Tensors
 NUMPYS = set(dir(np))
@@ -68,3 +73,37 @@ def of_module(owner: str, remedies: dict[str, str]) -> Any:
         raise missing(owner, name, remedies)
 
     return __getattr__
+
+
+def answer(error: TypeError) -> None:
+    """Add our way to what Python says of a keyword that a function does not take, or of a generator that is missing."""
+    keyword = re.search(r"unexpected keyword argument '(\w+)'(\. Did you mean '\w+'\?)?$", str(error))
+    if keyword and keyword[1] in KEYWORDS:
+        error.args = (f"{str(error)[: keyword.end(1) + 1]}: {KEYWORDS[keyword[1]]}",)
+    elif str(error).endswith("missing 1 required keyword-only argument: 'rng'"):
+        error.args = (f"{error}: {KEYWORDS['seed']}",)
+
+
+def answering(f: F) -> F:
+    """Decorate a function that is not called often: it answers keywords that other libraries have."""
+
+    @functools.wraps(f)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return f(*args, **kwargs)
+        except TypeError as error:
+            answer(error)
+            raise
+
+    return answered  # type: ignore[return-value]  # wraps() made it an F
+
+
+class Answering:
+    """A class whose constructor and backward() answer keywords that other libraries have."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        for method in {"__init__", "backward"} & vars(cls).keys():  # what is inherited does so already
+            setattr(cls, method, answering(vars(cls)[method]))

@@ -85,7 +85,7 @@ def no_history(self: Any, *_: Any, **__: Any) -> Any:
     raise TypeError(f"{what}: {values}; to differentiate, np.stack a list, and np.stack or np.where for h[t] = …")
 
 
-class NumPyInterface(notebook.Shown):
+class NumPyInterface(notebook.Shown, habits.Answering):
     """The array side of Tensor. The engine supplies `_data`, the two ways in (_call for rows with a derivative and
     _dispatch for any function), and _writable, the one door to a leaf's values."""
 
