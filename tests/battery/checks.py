@@ -189,6 +189,3 @@ def single_precision(call: Call) -> None:
     for i, (a, b) in enumerate(zip(gradients(y, ts, g), gradients(y64, wide, g), strict=True)):
         assert a.dtype == np.float32, f"argument {i}: the gradient of a float32 Tensor is {a.dtype}"
         close(dense(a), dense(b), 1 + np.abs(dense(b)), 5e-5, f"argument {i}: float32 against float64")
-
-
-FIRST = (first_order, metamorphic, single_precision)

@@ -21,7 +21,6 @@ NOTHING = partial(
 PAIR = partial(unchecked_tests.test_the_gradient_in_a_pair_is_checked_against_the_cost, X)
 FOREIGN = partial(unchecked_tests.test_a_layer_with_a_backward_pass_of_its_own_is_not_approved, unchecked_tests.Tanh())
 KINK = partial(numerics.test_at_a_kink_any_number_between_both_sides_is_right_and_no_other, relu, 0, 1, 0.0)
-JUMP = partial(numerics.test_at_a_jump_only_the_slope_beside_it_is_right, np.floor, 0, 0.0)
 LARGE = partial(numerics.test_one_percent_is_found_at_every_magnitude, refuse_complex, 1.0, 1e12)
 SMALL = partial(numerics.test_each_number_moves_by_a_part_of_its_own_size, -1, refuse_complex, [1e-16, 1.0, 1.0])
 NAN = partial(numerics.test_one_number_that_is_not_finite_is_reported_at_its_own_place, np.nan, (3, 4))

@@ -14,7 +14,6 @@ from tinygrad_nlp.koans import SEEDS, expected, grade, grading, template, templa
 from tinygrad_nlp.koans.__main__ import main
 
 VARIANTS = (0, 1, 2, 3, 7)
-EVERY = [(v, name) for v in VARIANTS for name in koans.koans(v)]
 ORIGINAL = koans.exercises()
 
 

@@ -10,13 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.nlp import assert_one_line
 from tinygrad_nlp.nlp import text
 from tinygrad_nlp.nlp.corpora import CorpusError
-
-
-def is_one_line(error: Exception) -> None:
-    """A message for a terminal: one line, not empty."""
-    assert str(error) and "\n" not in str(error)
 
 
 # %% Decoding
@@ -50,7 +46,7 @@ def test_decoding_is_strict_or_exact(data):
     try:
         assert text.decode(data).encode() == data.removeprefix(b"\xef\xbb\xbf")
     except CorpusError as error:
-        is_one_line(error)
+        assert_one_line(error)
 
 
 def test_reading_files(tmp_path):

@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.nlp import assert_one_line
 from tinygrad_nlp.nlp import vectors
 from tinygrad_nlp.nlp.corpora import CorpusError
 from tinygrad_nlp.nlp.vectors import read_vectors
 
 GOOD = "the 0.5 -1 2e-1\n\x85 1 2 3\nfilm 4 5 6"  # U+0085 is a word of the published files: it ends no line
-
-
-def is_one_line(error: Exception) -> None:
-    """A message for a terminal: one line, not empty."""
-    assert str(error) and "\n" not in str(error)
 
 
 def written(folder, content: str | bytes):
@@ -134,6 +130,6 @@ def test_garbage_is_an_error_or_rows_of_the_right_width(tmp_path_factory, data):
     try:
         read = read_vectors(path, ["the", "a"], 2)
     except CorpusError as error:
-        is_one_line(error)
+        assert_one_line(error)
     else:
         assert len(data.split()) >= 3 and np.isfinite(read.table).all()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import RowSparse, Tensor, checkpoint, gradients, op, profile, softmax_cross_entropy
+from tests.battery.checks import dense
+from tinygrad_nlp import Tensor, checkpoint, gradients, op, profile, softmax_cross_entropy
 from tinygrad_nlp.engine import history
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork
 from tinygrad_nlp.seeing.profile import ADDING
@@ -77,10 +78,6 @@ def loss_of(seed: int) -> Any:
     return (checkpoint(lambda a: np.tanh(a) * a)(x) @ x.T + np.sum(x, axis=1)).max()
 
 
-def numbers(g: Any) -> Any:
-    return g.todense() if isinstance(g, RowSparse) else g
-
-
 @given(st.integers(0, 10**6))
 def test_nothing_changes_and_every_call_is_there(seed: int) -> None:
     y, twin = loss_of(seed), loss_of(seed)
@@ -90,7 +87,7 @@ def test_nothing_changes_and_every_call_is_there(seed: int) -> None:
     assert all(t.grad is None for t in history(y) if t.fn is None)
     assert [bool(t.saved) for t in history(y)] == [bool(t.saved) for t in history(twin)]
     for ours, others in zip(gradients(y).values(), gradients(twin).values(), strict=True):
-        assert np.array_equal(numbers(ours), numbers(others))  # what derivatives work in is there again
+        assert np.array_equal(dense(ours), dense(others))  # what derivatives work in is there again
     assert all(row.forward >= 0 and row.peak_forward >= 0 for row in found.rows)
     assert found._repr_html_().count("<tr") == len(found.rows) + 1
 

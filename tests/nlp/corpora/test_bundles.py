@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.nlp import assert_one_line
 from tinygrad_nlp.nlp import corpora, counts, text
 from tinygrad_nlp.nlp.corpora import CorpusError, Unavailable, builtin, bundles, registry, reviews
 from tinygrad_nlp.nlp.metrics import Perplexity
@@ -29,11 +30,6 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.delenv("TINYGRAD_NLP_DATA", raising=False)
     monkeypatch.setenv("TINYGRAD_NLP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "download", unreachable)
-
-
-def is_one_line(error: Exception) -> None:
-    """A message for a terminal: one line, not empty."""
-    assert str(error) and "\n" not in str(error)
 
 
 @pytest.fixture
@@ -138,7 +134,7 @@ def test_any_vocabulary_file_is_read_or_refused(listed):
     try:
         words, frequencies = bundles._vocabulary(listed, "vocab.txt")
     except CorpusError as error:
-        is_one_line(error)
+        assert_one_line(error)
     else:
         assert len(words) == len(frequencies) == len(text.lines(listed))
 

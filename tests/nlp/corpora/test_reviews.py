@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.nlp import assert_one_line
 from tinygrad_nlp.files import read_npz, write_npz
 from tinygrad_nlp.nlp import bags, corpora
 from tinygrad_nlp.nlp.corpora import CorpusError, download, reviews
@@ -25,11 +26,6 @@ GOOD = {
     "aclImdb/test/neg/11_1.txt": "Dull.",
     "aclImdb/test/pos/2_10.txt": "A FINE film. Fine !",
 }
-
-
-def is_one_line(error: Exception) -> None:
-    """A message for a terminal: one line, not empty."""
-    assert str(error) and "\n" not in str(error)
 
 
 def member(
@@ -167,7 +163,7 @@ def test_a_flipped_byte_gives_an_error_or_a_right_answer(tmp_path_factory, place
     try:
         read = dict(reviews.stream(path))
     except CorpusError as error:
-        is_one_line(error)
+        assert_one_line(error)
         return
     right = {name[len("aclImdb/") : -len(".txt")]: text for name, text in GOOD.items()}
     if inside:  # the archive's own checksum covers the flip: members may be renamed, or a letter changed
