@@ -227,7 +227,10 @@ if __name__ == "__main__":
                 train(folder)
         case ["train", folder, rank, seconds]:
             with parallel.together() as ranks:
-                train(folder, *[dying(folder, float(seconds))] * (ranks.rank == int(rank)))
+                if ranks.rank == int(rank):
+                    train(folder, dying(folder, float(seconds)))
+                else:
+                    train(folder)
         case ["fail", way]:
             with parallel.together():
                 fail(way)

@@ -104,8 +104,8 @@ def test_recurrent_layers_are_the_loop_written_out(kind: str, batch_first: bool,
     rng = np.random.default_rng(1)
     layer = nn.frozen(CELLS[kind](3, 4, rng=rng, batch_first=batch_first, dtype=np.float64))
     x, h, c = rng.standard_normal((5, 2, 3)), *(rng.standard_normal((2, 2, 4)) * given)
-    state = None if not given else (h, c) if kind == "lstm" else h
-    output, last = layer(np.swapaxes(x, 0, 1) if batch_first else x, state)
+    state = (h, c) if kind == "lstm" else h
+    output, last = layer(np.swapaxes(x, 0, 1) if batch_first else x, state if given else None)
     assert output.shape == ((2, 5, 4) if batch_first else (5, 2, 4))
     for t in range(5):
         h, c = by_hand(kind, x[t] @ layer.input.W + layer.input.b, h, c, layer.W)

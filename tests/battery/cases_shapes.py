@@ -126,7 +126,8 @@ def pad_twin(x: Any, width: Any, **keywords: Any) -> Any:
 @case(np.pad, twin=pad_twin)
 def pad(d: Draw) -> tuple[Any, ...]:
     x = d.array(d.shape(min_side=1))
-    width = d.pick(1, 0, (1, 2), *[[(d.integer(0, 4), d.integer(0, 4)) for _ in x.shape]] * (x.ndim > 0))
+    each = [(d.integer(0, 4), d.integer(0, 4)) for _ in x.shape]
+    width = d.pick(1, 0, (1, 2), *([each] if each else []))
     mode = d.pick(*PAD_MODES)
     chosen = d.pick({"mode": mode}, {}, {"constant_values": 1.5}, {"mode": mode})
     return lambda fn, x: fn(x, width, **chosen), x
@@ -147,12 +148,10 @@ def take_along_axis(d: Draw) -> tuple[Any, ...]:
     axis = d.axis(x.ndim, several=False)
     n = x.size if axis is None else x.shape[axis]
     thin = d.integer(0, 3) == 0  # the other axes of the indices may broadcast
-    shape = (
-        (4,)
-        if axis is None
-        else tuple(2 if k == axis % x.ndim else 1 if thin else side for k, side in enumerate(x.shape))
-    )
-    indices = d.integers(-n, n, shape)
+    shape = [4] if axis is None else [1 if thin else side for side in x.shape]
+    if axis is not None:
+        shape[axis] = 2
+    indices = d.integers(-n, n, tuple(shape))
     return lambda fn, x: fn(x, indices, axis), x
 
 

@@ -54,8 +54,8 @@ class Draw:
 
     def axis(self, ndim: int, none: bool = True, several: bool = True) -> Any:
         """What axis= may be: None, an integer of either sign, a tuple of integers (also an empty one)."""
-        kinds = ["none"] * none + ["one"] * (ndim > 0) + ["several"] * several
-        kind = self.pick(*kinds)
+        kinds = {"none": none, "one": ndim > 0, "several": several}
+        kind = self.pick(*(kind for kind, allowed in kinds.items() if allowed))
         if kind == "several":
             chosen = self.rng.permutation(ndim)[: self.integer(0, ndim)]
             return tuple(int(k) - ndim * int(self.rng.integers(2)) for k in chosen)

@@ -91,6 +91,12 @@ def value_of(d: Draw, parameter: str, x: np.ndarray) -> Any:
     return choices[parameter]()
 
 
+def filled(value: Any, a: Any) -> Any:
+    """An argument of a call: a in the place of Tensor, two of it in the place of list."""
+    places: dict[Any, Any] = {Tensor: a, list: [a, a]}
+    return places[value] if isinstance(value, type) and value in places else value
+
+
 def form(d: Draw, fn: Any) -> tuple[Any, np.ndarray]:
     """A call of fn as a function of one array, with some arguments by position and the others by name."""
     x = d.distinct(d.shape())
@@ -126,10 +132,7 @@ def form(d: Draw, fn: Any) -> tuple[Any, np.ndarray]:
             positional.append(value)
 
     def call(a: Any) -> Any:
-        def filled(v: Any) -> Any:
-            return a if v is Tensor else [a, a] if v is list else v
-
-        found = fn(*map(filled, positional), **{key: filled(v) for key, v in named.items()})
+        found = fn(*[filled(v, a) for v in positional], **{key: filled(v, a) for key, v in named.items()})
         if isinstance(found, (list, tuple)):
             return np.concatenate([np.ravel(part) for part in found]) if len(found) else np.ravel(a)
         return found
@@ -218,7 +221,7 @@ def test_every_default_may_be_written_out(fn: Any) -> None:
             args.append(REQUIRED[p.name])
 
     def call(a: Any, **keywords: Any) -> list[Any]:
-        found = fn(*[a if v is Tensor else [a, a] if v is list else v for v in args], **keywords)
+        found = fn(*[filled(v, a) for v in args], **keywords)
         return list(found) if isinstance(found, (list, tuple)) else [found]
 
     for shape in ((2, 2), (4,), (2, 2, 2)):

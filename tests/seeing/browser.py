@@ -47,7 +47,7 @@ def ask(page, script, *switches, width=1280, picture=None, also=None):
         profile, window = f"--user-data-dir={folder}/profile", f"--window-size={max(width, LEAST)},900"
         command = [CHROMIUM, *SWITCHES, OFFLINE, profile, window, *switches, *how, path.as_uri()]
         run = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    ids = ["answer", *[also] * (also is not None)]
+    ids = ["answer"] if also is None else ["answer", also]
     said = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
     assert not said, said
     if picture:
