@@ -146,6 +146,9 @@ def jacobian(f: Function, argnum: Argnum = 0) -> Function:
 def hessian(f: Function, argnum: Argnum = 0) -> Function:
     """The function that computes every ∂²f/∂xᵢ∂xⱼ of an f that returns one number: the Jacobian of its gradient.
 
+    Where |x|, a norm or std is 0, as in norm(x)² at 0, `tinygrad_nlp.calculus.cones` says which Hessians are right and
+    what is a convention.
+
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])

@@ -23,6 +23,9 @@ from tinygrad_nlp.engine import TABLE
 
 SQUARED = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[0])
 TWICE = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[3])
+MULTIPLES = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[14])
+NEGATIVE = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[15])
+OTHERS = partial(limits.test_what_the_page_of_cones_says_of_other_lengths_and_of_kinks, *limits.CONVENTIONS[4])
 HUGE = partial(limits.test_lengths_are_scaled_first, np.float64, 200)
 TIED = partial(limits.test_repeated_singular_values, (3, 3))
 SPREAD = partial(limits.test_squares_of_lengths_are_smooth_at_0, *limits.SMOOTH[5])
@@ -69,8 +72,12 @@ LIMITS: list[tuple[Any, str, str, str, Any]] = [
     (linear_algebra.d_cofactors, "pairs * mT(_h)", "pairs * h", "a transpose, to second order",
      limits.test_determinants_of_singular_matrices),
     (cones.cone, "smooth * x", "0 * x", "a Hessian of 0 by convention", SQUARED),
-    (cones.same_call, "a.fn is b.fn is not None", "False", "norm(x) · norm(x)", TWICE),
-    (cones.same_call, "pairs += [*_x, _k]", "return all(p is q for p, q in zip(a.args, b.args))", "std(x) · std(x)",
+    (cones.multiple, "t is y or _a or _b", "True", "norm(x) · norm(x)", TWICE),
+    (cones.multiple, "abs(c / d)", "1.0", "|x| · |2x|", MULTIPLES),
+    (cones.multiple, "len(ratios) == 1", "len(ratios) > 0", "hypot(2a, b) · hypot(a, b)", OTHERS),
+    (cones.unscaled, "(np.multiply, np.divide, np.negative)", "(np.multiply, np.divide)", "|x| · |−x|", NEGATIVE),
+    (cones.same, "a.fn is b.fn is not None", "False", "std(x) · std(x), two graphs", SPREAD),
+    (cones.same, "pairs += [*_x, _k]", "return all(p is q for p, q in zip(a.args, b.args))", "std(x) · std(x)",
      SPREAD),
     (TABLE[np.var].forward, "max(_n - ddof, 0)", "max(_n - ddof, 1)", "ddof=1 of one entry", ONE),
     (TABLE[np.std].forward, "max(_n - ddof, 0)", "max(_n - ddof, 1)", "ddof=1 of one entry", ONE),

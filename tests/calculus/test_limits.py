@@ -69,6 +69,13 @@ SMOOTH: list[Any] = [
     (lambda x: np.hypot(x[0], x[1]) ** 2, np.diag([2.0, 2, 0])),
     (lambda x: np.sum(np.abs(x) ** 2), 2 * np.eye(3)),
     (lambda x: np.sum(np.abs(x)), np.zeros((3, 3))),
+    (lambda x: np.sum(np.abs(x) * np.abs(2 * x)), 4 * np.eye(3)),
+    (lambda x: np.sum(np.abs(-2 * x / 5) * np.abs(x * 3.0) / np.float64(2)), 1.2 * np.eye(3)),
+    (lambda x: np.linalg.norm(x) * np.linalg.norm(-3 * x), 6 * np.eye(3)),
+    (lambda x: np.linalg.norm(x) * np.linalg.norm(-x), 2 * np.eye(3)),
+    (lambda x: np.linalg.norm(x) * np.linalg.norm(2 * x) + np.linalg.norm(x / 2) ** 2, 4.5 * np.eye(3)),
+    (lambda x: np.hypot(3 * x[0], 3 * x[1]) * np.hypot(x[0], x[1]), np.diag([6.0, 6, 0])),
+    (lambda x: np.cos(np.linalg.norm(x)) + np.exp(-(np.linalg.norm(2 * x) ** 2)), -9 * np.eye(3)),
 ]
 
 
@@ -76,6 +83,25 @@ SMOOTH: list[Any] = [
 def test_squares_of_lengths_are_smooth_at_0(f: Any, right: np.ndarray) -> None:
     np.testing.assert_allclose(hessian(f)(np.zeros(3)), right, atol=1e-15)
     assert not np.any(slopes(f, np.zeros(3))[0])
+
+
+CONVENTIONS: list[
+    Any
+] = [  # f, its Hessian here over the identity, and the right one, None where there is none or another
+    (lambda x: np.sum(np.abs(x) * np.abs(np.sin(x))), 0, 2),
+    (lambda x: np.std(x[:2]) * np.std(2 * x[:2]), 0, None),
+    (lambda x: np.sum(np.maximum(x, -x) ** 2), 0, 2),
+    (lambda x: np.sum(np.maximum(x, 0) ** 2), 0.5, None),
+    (lambda x: np.hypot(2 * x[0], x[1]) * np.hypot(x[0], x[1]), 0, None),
+    (lambda x: np.sum(np.abs(x[0]) * np.abs(x)[1:]), 0, None),
+]
+
+
+@pytest.mark.parametrize(("f", "here", "right"), CONVENTIONS)
+def test_what_the_page_of_cones_says_of_other_lengths_and_of_kinks(f: Any, here: float, right: float | None) -> None:
+    """A convention remains there, and no more is promised; where it differs from what is right, both are given."""
+    found = hessian(f)(np.zeros(3))
+    assert np.array_equal(found, here * np.eye(3)) and here != right
 
 
 def test_a_length_itself_has_no_second_derivative_at_0() -> None:

@@ -1,4 +1,11 @@
-"""The tip of a cone: |x|, hypot and norms at 0, where they have no derivative but their squares have two."""
+"""The tip of a cone: |x|, hypot, norms and std at 0, where they have no derivative but their squares have two.
+
+To first order the slope there is 0, a convention. To second order that would be wrong for functions that are smooth
+there, such as norm(x)², cos|x|, std(x) · std(x) or |x| · |2x|. Their Hessians are right as long as one length is in
+them, however often it is called, of one argument or of that times constant numbers. Lengths that are multiples of each
+other for other reasons are not recognised: |x| · |sin x| and std(x) · std(2x) have a Hessian of 0 at 0 here. Write such
+functions without the second length. At the kinks of max, relu and clip the slope is a convention to every order:
+np.maximum(x, 0)², whose slope there turns from 0 to 2x, has the second derivative 1/2, and max(x, −x)² has 0."""
 # tested in tests/calculus/test_limits.py
 
 from __future__ import annotations
@@ -19,11 +26,12 @@ def ratio(a: Array, b: Array) -> Array:
 
 def cone(g: Array, y: Array, x: Array, slope: Any, lay: Any = lambda a: a, beyond: Any = np.zeros_like) -> Array:
     """The gradient of a length y, g times its slope ∂y/∂x, which is 0 at y = 0. To second order g may vanish there too,
-    as in norm(x)²: then g / y, the curvature, has the limit ∂g/∂y; y stands for every call of its kind on the same x.
+    as in norm(x)²: then g / y, the curvature, has the limit ∂g/∂y, where y stands for all its multiples too.
     Where g stays, the curvature is 0 (|x|) or `beyond`."""
     if type(g) is not Tensor or np.all(y):
         return lay(g) * slope
-    rate = sum(gradients(np.sum(g), [t for t in history(g) if t is y or same_call(t, y)] or [y], create_graph=True))
+    alike = {t: k for t in history(g) if (k := multiple(t, y))} or {y: 1.0}
+    rate = sum(k * r for k, r in zip(alike.values(), gradients(np.sum(g), list(alike), create_graph=True), strict=True))
     smooth, tip = lay(np.where((y == 0) & (g == 0), rate, 0)), lay(np.where((y == 0) & (g != 0), beyond(y), 0))
     return lay(g) * slope + smooth * x + tip
 
@@ -34,10 +42,31 @@ def no_limit(x: Array) -> Array:
     return np.zeros_like(x)
 
 
-def same_call(t: Tensor, y: Tensor) -> bool:
-    """Whether t is another result of the calls that made y, as in std(x) · std(x): the same functions of the same
-    leaves and constants."""
-    pairs: list[tuple[Any, Any]] = [(t, y)]
+def multiple(t: Tensor, y: Tensor) -> float:
+    """The k with t = k y, where both are one length of multiples of the same arguments, as |x| and |2x|; else 0."""
+    if t is y or t.fn is not y.fn or len(t.args) != len(y.args):
+        return float(t is y)
+    ours, theirs = [[unscaled(a) for a in call.args] for call in (t, y)]
+    ratios = {float(abs(c / d)) for (c, a), (d, _) in zip(ours, theirs, strict=True) if type(a) is Tensor}
+    arguments = [(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True)]
+    return ratios.pop() if len(ratios) == 1 and same([*arguments, (t.kwargs, y.kwargs)]) else 0.0
+
+
+def unscaled(x: Any) -> tuple[float, Any]:
+    """(c, a) with x = c a, where c is the product of the constants that x was multiplied by."""
+    c = 1.0
+    while type(x) is Tensor and x.fn in (np.multiply, np.divide, np.negative):
+        a, k = (*x.args, -1.0)[:2]
+        if x.fn is np.multiply and type(k) is Tensor:
+            a, k = k, a
+        if type(k) is Tensor or np.ndim(k) > 0 or not 0 < abs(k) < np.inf:
+            break
+        c, x = c / k if x.fn is np.divide else c * k, a
+    return c, x
+
+
+def same(pairs: list[tuple[Any, Any]]) -> bool:
+    """Whether both of each pair are the same functions of the same leaves and constants, as in std(x) · std(x)."""
     seen = set()
     while pairs:
         a, b = pairs.pop()
