@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tests.battery.right_functions import refuse_complex
+from tests.checking import test_diagnose
 from tests.checking import test_numerics as numerics
 from tests.checking import test_unchecked as unchecked_tests
 from tinygrad_nlp import relu
-from tinygrad_nlp.checking import check, compare, differences, point, report, unchecked
+from tinygrad_nlp.checking import check, compare, diagnose, differences, point, report, unchecked
 
 X = unchecked_tests.x3
 NOTHING = partial(
@@ -21,6 +22,10 @@ NOTHING = partial(
 PAIR = partial(unchecked_tests.test_the_gradient_in_a_pair_is_checked_against_the_cost, X)
 FOREIGN = partial(unchecked_tests.test_a_layer_with_a_backward_pass_of_its_own_is_not_approved, unchecked_tests.Tanh())
 KINK = partial(numerics.test_at_a_kink_any_number_between_both_sides_is_right_and_no_other, relu, 0, 1, 0.0)
+JUMP = partial(numerics.test_at_a_jump_only_the_slope_beside_it_is_right, np.floor, 0)
+STEEP = partial(numerics.test_a_steep_function_is_no_jump, refuse_complex)
+SCALES = partial(numerics.test_outputs_of_every_scale_from_one_array, refuse_complex, 3)
+BESIDE = numerics.test_kinks_and_jumps_that_only_steps_of_a_large_neighbours_size_show
 LARGE = partial(numerics.test_one_percent_is_found_at_every_magnitude, refuse_complex, 1.0, 1e12)
 SMALL = partial(numerics.test_each_number_moves_by_a_part_of_its_own_size, -1, refuse_complex, [1e-16, 1.0, 1.0])
 NAN = partial(numerics.test_one_number_that_is_not_finite_is_reported_at_its_own_place, np.nan, (3, 4))
@@ -44,7 +49,22 @@ CHECKS: list[tuple[Any, str, str, str, Any]] = [
     (compare.Comparison.judge, "low - share", "low - share - (high - low)", "a whole gap more below a kink", KINK),
     (compare.Comparison.judge, "share - high", "share - high - (high - low)", "a whole gap more above a kink", KINK),
     (differences.at_jump, "16 * noise.eps * size", "0.01 * size", "a steep function taken for a jump",
-     partial(numerics.test_a_steep_function_is_no_jump, 1e7, 1.0)),
+     partial(STEEP, 0.0, 1e6, 1e3)),
+    (differences.differences, "jump.kink & _x", "jump.kink", "a slope beside a large number taken for a jump",
+     partial(STEEP, 1e6, 1e12, 1e-3)),
+    (differences.differences, "jump.kink & ~(_a & _b)", "jump.kink & ~_a", "many jumps of floor taken for a slope",
+     partial(JUMP, 1e5, 0.0)),
+    (differences.Slope.contradicts, "APART * _e", "np.inf * _e", "the step with the smallest error, whatever it skips",
+     partial(STEEP, 0.0, 1e9, 1.0)),
+    (differences.differences, "sorted(_x)", "[max(sizes)]", "steps of the largest neighbour's size",
+     partial(SCALES, np.sin, np.cos)),
+    (differences.differences, "sorted(_x)", "[max(sizes)]", "a kink near for its neighbour, but not here",
+     partial(SCALES, np.abs, np.sign)),
+    (point.Point.third_differences, "(step, -step)", "(step, step)", "rounding behind a relu", partial(BESIDE, 1e5)),
+    (compare.Comparison.around, "0.1 * small * _s", "0.1 * small * max(sizes)", "slopes beside a jump, across others",
+     partial(JUMP, 2.0, 1e12)),
+    (diagnose.of_paths, "y is None", "False", "a report that ends in an error",
+     test_diagnose.test_a_mistake_without_a_name_in_a_function_that_drops_tensors),
     (compare.Comparison.check, "abs(x.flat[i])", "x.flat[i]", "the size of a negative number", SMALL),
     (compare.Comparison.probe, "UNDERFLOW", "1e10", "an absolute tolerance",
      partial(numerics.test_one_percent_is_found_at_every_magnitude, lambda f: f, 1.0, 1.0)),

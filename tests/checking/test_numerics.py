@@ -174,7 +174,9 @@ def test_beside_a_large_jump_a_slope_is_as_exact_as_rounding_allows():
 
 @pytest.mark.parametrize("wrap", [lambda f: f, refuse_complex], ids=["complex step", "differences"])
 @pytest.mark.parametrize("beside", [0.0, 1e6])
-@pytest.mark.parametrize(("steep", "at"), [(1e3, 0.0), (1e7, 0.0), (1e3, 1.0), (1e7, 1.0), (1e9, 1.0)])
+@pytest.mark.parametrize(
+    ("steep", "at"), [(1e3, 0.0), (1e7, 0.0), (1e3, 1.0), (1e7, 1.0), (1e9, 1.0), (1e6, 1e3), (1e12, 1e-3)]
+)
 def test_a_steep_function_is_no_jump(wrap, beside, steep, at):
     """However small beside 1, or beside its neighbour, the numbers between which it rises may be."""
     x = np.array([at, at + 0.3 / steep, at - 1.0 / steep, beside])
