@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.core.refusing import refused
-from tinygrad_nlp import Tensor, embedding, gradients, hessian, logsumexp, op, sigmoid, softmax_cross_entropy
+from tinygrad_nlp import Tensor, embedding, gradients, hessian, logsumexp, op, sigmoid
 from tinygrad_nlp.seeing.watch import watch
 
 T = Tensor
@@ -56,20 +56,6 @@ def test_backward_of_many_numbers_wants_a_gradient() -> None:
         lambda: gradients(np.float64(1.0)),
     )
     refused(TypeError, "the output is ndarray, not a Tensor", lambda: gradients(x > 1))
-
-
-def test_a_loss_of_a_column_and_a_row_is_refused() -> None:
-    """(N, 1) against (N,) broadcasts to (N, N) without a word: the losses here take matching shapes only."""
-    refused(
-        ValueError,
-        "logits (4, 3) want labels (4,), not (4, 1)",
-        lambda: softmax_cross_entropy(T(np.zeros((4, 3))), np.zeros((4, 1), int)),
-    )
-
-
-def test_probabilities_are_no_logits() -> None:
-    with pytest.warns(UserWarning, match="are probabilities already: pass the values before softmax"):
-        softmax_cross_entropy(T([[0.5, 0.5]]), np.array([0]))
 
 
 def test_a_changed_constant_is_noticed_under_watch() -> None:
@@ -129,14 +115,6 @@ def test_users_rules_that_return_nonsense_are_named() -> None:
 
     refused(TypeError, "the rule of `nothing` gave argument 0 a gradient of object", lambda: nothing(T(1.0)).backward())
     refused(ValueError, "`short` gave 1 gradients for 2 arguments", lambda: short(T(1.0), T(1.0)).backward())
-
-
-def test_ignored_rows_may_hold_anything() -> None:
-    logits = T([[1.0, 2.0], [np.nan, np.inf]])
-    with np.errstate(invalid="ignore"):
-        loss = softmax_cross_entropy(logits, np.array([0, -1]), ignore_index=-1)
-    loss.backward()
-    assert np.isfinite(loss.data) and not logits.grad[1].any()
 
 
 def test_logistic_and_logsumexp_far_out() -> None:
