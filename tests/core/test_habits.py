@@ -198,19 +198,19 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
     (lambda: tinygrad_nlp.softmax(X, dim=1), r"softmax\(\): .*'dim': NumPy calls it axis="),
     (lambda: tinygrad_nlp.logsumexp(np.ones(2), dim=0), r"logsumexp\(\): .*'dim': NumPy calls it axis="),
     (lambda: tinygrad_nlp.softmax_cross_entropy(X, np.array([0, 1]), weight=np.ones(2)), "reduction='none'"),
-    (lambda: Tensor([1.0], requires_grad=True), "an array is a constant: leave it out"),  # type: ignore[call-arg]
-    (lambda: Tensor([1], dtype=np.float32), r"\.astype\(dtype\)"),  # type: ignore[call-arg]
+    (lambda: Tensor([1.0], requires_grad=True), "an array is a constant: leave it out"),
+    (lambda: Tensor([1], dtype=np.float32), r"\.astype\(dtype\)"),
     (lambda: np.exp(X).backward(gradient=np.ones((2, 2))), r"backward\(g\)"),
-    (lambda: np.sum(X).backward(create_graph=True), r"gradients\(loss, xs, create_graph=True\)"),  # type: ignore[call-arg]
-    (lambda: nn.Linear(2, 2), r"'rng': .*default_rng\(seed\)"),  # type: ignore[call-arg]
-    (lambda: nn.Linear(in_features=2, out_features=2, rng=RNG), r"Linear\(n_in, n_out\)"),  # type: ignore[call-arg]
-    (lambda: nn.Linear(2, 2, rng=RNG, device="cpu"), "memory of the CPU"),  # type: ignore[call-arg]
-    (lambda: nn.GRU(2, 3, num_layers=2, rng=RNG), "the one below"),  # type: ignore[call-arg]
+    (lambda: np.sum(X).backward(create_graph=True), r"gradients\(loss, xs, create_graph=True\)"),
+    (lambda: nn.Linear(2, 2), r"'rng': .*default_rng\(seed\)"),
+    (lambda: nn.Linear(in_features=2, out_features=2, rng=RNG), r"Linear\(n_in, n_out\)"),
+    (lambda: nn.Linear(2, 2, rng=RNG, device="cpu"), "memory of the CPU"),
+    (lambda: nn.GRU(2, 3, num_layers=2, rng=RNG), "the one below"),
     (lambda: nn.LSTM(2, 3, bidirectional=True, rng=RNG), r"x\[::-1\]"),
-    (lambda: nn.Dropout(p=0.5, rng=RNG), r"Dropout\(rate, rng=rng\)"),  # type: ignore[call-arg]
-    (lambda: optim.Adam(MODEL, learning_rate=0.1), "here it is lr="),  # type: ignore[call-arg]
-    (lambda: optim.Adam(MODEL, weight_decay=0.1), r"AdamW\(model, weight_decay=…\)"),  # type: ignore[call-arg]
-    (lambda: optim.SGD(MODEL, 0.1, nesterov=True), r"update\(w, g, …\)"),  # type: ignore[call-arg]
+    (lambda: nn.Dropout(p=0.5, rng=RNG), r"Dropout\(rate, rng=rng\)"),
+    (lambda: optim.Adam(MODEL, learning_rate=0.1), "here it is lr="),
+    (lambda: optim.Adam(MODEL, weight_decay=0.1), r"AdamW\(model, weight_decay=…\)"),
+    (lambda: optim.SGD(MODEL, 0.1, nesterov=True), r"update\(w, g, …\)"),
     (lambda: tinygrad_nlp.grad(np.sum, argnums=0), "here it is argnum="),
     (lambda: tinygrad_nlp.vjp(np.sum, np.ones(2)), r"write vjp\(f\)\(x\)"),
     (lambda: tinygrad_nlp.jvp(np.sum, (np.ones(2),), (np.ones(2),)), r"write jvp\(f\)\(x\)"),
@@ -238,7 +238,7 @@ def test_an_answer_to_a_keyword_is_for_what_is_not_taken() -> None:
     assert list(inspect.signature(Mine).parameters) == ["dim", "settings"]
     assert inspect.signature(tinygrad_nlp.grad).parameters["argnum"].default == 0
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'wrong'$"):
-        nn.Linear(2, 2, rng=RNG, wrong=1)  # type: ignore[call-arg]
+        nn.Linear(2, 2, rng=RNG, wrong=1)
     assert MODEL([1.0, 2.0]).dtype == np.float32  # a list is a constant, as in operators
 
 
