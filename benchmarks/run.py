@@ -1,11 +1,11 @@
 """Speed beside kernels alone, PyTorch, autograd and MyGrad: run.py [NAME…] [--json FILE] [--threads N] …
 
 Every piece of work is a whole step of training (forward, loss, backward, update), but for the chain, which has no
-update. All sides start from the same numbers and arrive at the same, which tests/test_benchmarks.py checks; "dense"
-ones among themselves, for there Adam moves every row. The sides take turns, many times, a burst of steps each: what
-else runs on the machine then disturbs all alike. A row shows the median time of a step, its spread (the middle half of
-all turns), and how much of each other side's time ours takes. NAME is a piece of work (or how its name begins), or
-growth, memory, import, ranks; all without it.
+update. All sides start from the same numbers and arrive at the same, which tests/test_benchmarks.py checks. "Dense"
+ones are compared among themselves, because there Adam moves every row. The sides take turns, many times, a burst of
+steps each, so that what else runs on the machine disturbs all alike. A row shows the median time of a step, its spread
+(the middle half of all turns), and how much of each other side's time ours takes. NAME is a piece of work (or how its
+name begins), or growth, memory, import, ranks; all without it.
 """
 
 from __future__ import annotations

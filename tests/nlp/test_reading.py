@@ -36,7 +36,7 @@ def test_a_text_is_read_in_order_whatever_the_pieces(model):
 
 
 @pytest.mark.parametrize("context", [1, 3, 100])
-def test_a_short_memory_sees_so_many_ids_and_no_more(model, context):
+def test_a_short_memory_sees_this_many_ids_and_no_more(model, context):
     found = reading.short_log_probabilities(model, IDS, context)
     for t in (1, 2, 5, 40):
         expected = one_by_one(model, IDS[max(t - context, 0) : t + 1])[-1]

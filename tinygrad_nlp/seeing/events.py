@@ -145,7 +145,7 @@ def rule_of(t: Tensor, i: int) -> Any:
 
 
 def saved_by(t: Tensor, walk: BackwardPass) -> Any:
-    """What the forward pass of a fused call saves for its derivative: run again, for backward writes into it."""
+    """What the forward pass of a fused call saves for its derivative: run again, because backward may write into it."""
     if t.saved is None:
         return None
     row = row_of(t)

@@ -130,7 +130,7 @@ def probabilities(made: list[Tensor]) -> Iterator[str]:
         if t.fn is softmax_cross_entropy:
             x = t.args[0].data
             if x.size and x.shape[-1] > 1 and x.min() >= 0 and np.allclose(x.sum(-1), 1, atol=1e-3):
-                yield f"{place(t)} is given probabilities: give it the logits, for it takes the softmax itself"
+                yield f"{place(t)} is given probabilities: give it the logits, because it takes the softmax itself"
 
 
 def stuck_units(made: list[Tensor]) -> Iterator[str]:
