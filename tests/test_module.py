@@ -38,7 +38,7 @@ def test_a_shape_error_names_the_layer_and_both_shapes_at_any_depth(wrong: int, 
     widths = f"7 → {[50, 20, 20, 3][wrong]}"
     says = f"{PLACES[wrong]} (Linear {widths}): affine: x {x}, W (7, {[50, 20, 20, 3][wrong]})"
     for _ in range(2):  # an error is named once, however often it rises
-        with pytest.raises(ValueError) as raised:
+        with pytest.raises(ValueError, match="do not fit") as raised:
             model(np.ones((5, 4), np.float32))
         assert str(raised.value).startswith(says) and "\n" not in str(raised.value)
     assert eval(f"model.{PLACES[wrong]}", {"model": model}).W.shape[0] == 7
