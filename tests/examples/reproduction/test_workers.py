@@ -52,7 +52,7 @@ def test_workers_end_with_a_parent_that_is_killed_and_the_next_one_is_right(plac
         process.kill()
         began = time.monotonic()
         process.stdout.read()  # until nobody holds the pipe any more
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30  # their jobs would take a minute
     assert not workers_of(place)
     assert len(list(perform_all(draws(place), place / "runs", {}, workers=2))) == 4
 
