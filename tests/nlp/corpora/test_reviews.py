@@ -138,6 +138,16 @@ def test_a_negative_size_ends(tmp_path):
         list(reviews.stream(archived(tmp_path, tar_of(*members(GOOD))[: 8 * 512] + bytes(liar))))
 
 
+def test_a_broken_header_is_no_end(tmp_path):
+    """Not even where nothing follows it, so that only the member of this header would be missing."""
+    start, last = tar_of(*members(GOOD))[: 8 * 512], bytearray(tarfile.TarInfo("aclImdb/train/pos/77_9.txt").tobuf())
+    whole = len(list(reviews.stream(archived(tmp_path, start + bytes(last) + bytes(1024)))))
+    assert whole == 1 + len(list(reviews.stream(archived(tmp_path, start))))
+    last[148:156] = b"000000\0 "  # the checksum
+    with pytest.raises(CorpusError, match="damaged"):
+        list(reviews.stream(archived(tmp_path, start + bytes(last) + bytes(1024))))
+
+
 def test_damage_in_a_review_names_member_and_byte(tmp_path):
     archive = archived(tmp_path, tar_of(member("aclImdb/train/pos/5_9.txt", b"na\xefve")))
     with pytest.raises(CorpusError, match=r"5_9.txt: byte 2 \(0xef\) is not UTF-8"):
@@ -296,7 +306,7 @@ HEADERS = {
 def test_headers_are_refused_before_they_cost_anything(tmp_path, start):
     archive = archived(tmp_path, start + tar_of(*members(GOOD)))
     before = time.process_time()
-    with pytest.raises(CorpusError, match=r"is damaged \((a header|headers)"):
+    with pytest.raises(CorpusError, match=r"is damaged \((a header|headers|invalid header)"):
         list(reviews.stream(archive))
     assert time.process_time() - before < 1
 

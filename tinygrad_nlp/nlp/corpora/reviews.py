@@ -133,12 +133,14 @@ class _Forward:
     """
 
     def __init__(self, stream: gzip.GzipFile, cap: int) -> None:
-        self.stream, self.cap, self.reads = stream, cap, 0
+        self.stream, self.cap, self.reads, self.last = stream, cap, 0, b""
 
     def headers_of(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
-        """The next member, or None at the end."""
+        """The next member, or None at the end: there are zeros, or nothing. tarfile stops at a broken header too."""
         self.reads = 0
-        return tar.next()
+        if (member := tar.next()) is None and self.last.strip(b"\0"):
+            raise tarfile.ReadError("a header that is none")
+        return member
 
     def tell(self) -> int:
         return self.stream.tell()
@@ -157,6 +159,7 @@ class _Forward:
         data = self.content(size)
         if re.search(rb"[0-9]{21}", data):
             raise tarfile.ReadError("a header with a number of more than 20 digits")
+        self.last = data
         return data
 
     def content(self, size: int) -> bytes:
