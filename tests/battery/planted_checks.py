@@ -61,6 +61,8 @@ CHECKS: list[tuple[Any, str, str, str, Any]] = [
     (differences.differences, "sorted(_x)", "[max(sizes)]", "a kink near for its neighbour, but not here",
      partial(SCALES, np.abs, np.sign)),
     (point.Point.third_differences, "(step, -step)", "(step, step)", "rounding behind a relu", partial(BESIDE, 1e5)),
+    (point.Point.moved, "np.full(self.y.size, np.nan)", "self.outputs(leaves)", "cholesky raises beyond its domain",
+     partial(numerics.test_a_function_that_raises_beyond_its_domain_is_checked_within_it, "cholesky")),
     (compare.Comparison.around, "0.1 * small * _s", "0.1 * small * max(sizes)", "slopes beside a jump, across others",
      partial(JUMP, 2.0, 1e12)),
     (diagnose.of_paths, "y is None", "False", "a report that ends in an error",

@@ -82,7 +82,7 @@ class Point:
             d = {key: random_direction(x, rng) for key, x in self.leaves.items()}
             for way in (step, -step):
                 places = [{key: copied(x + way * j * d[key], x.dtype) for key, x in self.leaves.items()} for j in RAY]
-                outputs = [flatten(self.outputs(leaves)) for leaves in places]
+                outputs = [self.moved(leaves) for leaves in places]
                 if all(y.size == found.size for y in outputs):
                     found = np.fmax(found, np.max(abs(np.diff(outputs, 3, axis=0)), axis=0) / math.sqrt(20))
         return found
@@ -92,7 +92,7 @@ class Point:
         size."""
         rng = np.random.default_rng(0)
         moved = {key: copied(x + part * random_direction(x, rng), x.dtype) for key, x in self.leaves.items()}
-        y = flatten(self.outputs(moved))
+        y = self.moved(moved)
         change = np.nan_to_num(abs(y - self.y), posinf=0) if y.size == self.y.size else np.zeros(self.y.size)
         return np.where(change > 0, change, min(float(np.max(abs(self.y), initial=0)), 1.0) or 1.0)
 
@@ -114,11 +114,19 @@ class Point:
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             return [values(o) for o in results(self.f(*self.arguments(leaves)))]
 
+    def moved(self, leaves: dict[str, Any]) -> np.ndarray:
+        """The outputs for leaves that were moved, as one vector: NaN where the function raises beyond its domain, as
+        cholesky does where log gives NaN."""
+        try:
+            return flatten(self.outputs(leaves))
+        except Exception:
+            return np.full(self.y.size, np.nan)
+
     def move(self, key: str, d: np.ndarray, leaves: dict[str, Any] | None = None) -> Move:
         """s -> the outputs with s d added to one leaf."""
         leaves = leaves or self.leaves
         x = leaves[key]
-        return lambda s: flatten(self.outputs({**leaves, key: (x + s * d).astype(complex if s.imag else x.dtype)}))
+        return lambda s: self.moved({**leaves, key: (x + s * d).astype(complex if s.imag else x.dtype)})
 
     def trusts_complex_step(self, key: str, rng: np.random.Generator) -> bool:
         """Whether the complex step agrees with differences along a random direction: it does not at kinks, nor where
