@@ -53,7 +53,7 @@ def harmed(draw, good):
 
 
 def taken_or_refused(path, read):
-    """At most 100 MiB of memory for each MiB of the file, and as much to begin with; 5 seconds; one line of complaint."""
+    """At most 100 MiB for each MiB of the file, and as much to begin with; 5 seconds; one line of complaint."""
     size = path.stat().st_size / (1 << 20)
     tracemalloc.start()
     began, complaint = time.process_time(), ""

@@ -106,7 +106,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             replace(temporary, path)
-        except BaseException:
+        except BaseException:  # whatever the block raises, Ctrl-C too
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise

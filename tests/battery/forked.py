@@ -17,7 +17,7 @@ import coverage
 import hypothesis.extra.numpy  # noqa: F401 (these three are here so that they are imported once, before all forks)
 import pytest
 import scipy.sparse
-import scipy.special  # noqa: F401
+import scipy.special  # noqa: F401 (as above)
 
 FORK = multiprocessing.get_context("fork")
 
