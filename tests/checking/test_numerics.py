@@ -104,6 +104,20 @@ def test_zeros_that_rounding_reaches():
     assert not gradcheck(lambda x: np.sum(x - np.mean(x)), whole, gradient=lambda g, x: np.full(x.shape, 1e-9 * g))
 
 
+def test_a_difference_that_is_small_beside_large_numbers_may_be_rounding():
+    """Off by 0.002, where numbers of 1e14 were added: it changes when the arguments are rounded again."""
+    drawn = right_functions.draw(np.random.default_rng([8, 19]))
+    assert drawn.name.startswith("cross-entropy") and gradcheck(drawn.f, *drawn.args, seed=19)
+
+
+def test_the_complex_step_is_trusted_where_differences_confirm_it():
+    """Also by their second or third step; and not where the function drops an imaginary part, which halves a slope."""
+    assert "complex step" in gradcheck(lambda x: np.sin(1e3 * x), x4).arguments[0].checked
+    half = lambda x: np.real(x) * x  # noqa: E731
+    assert gradcheck(half, x4, gradient=lambda g, x: 2 * g * x)
+    assert not gradcheck(half, x4, gradient=lambda g, x: g * x)
+
+
 # --- Kinks ------------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +199,17 @@ def test_a_steep_function_is_no_jump(wrap, beside, steep, at):
     assert gradcheck(f, x, gradient=lambda g, x: slope * np.append(g, 0))
     for k in (0, 0.99, 1.01, 1 / steep, 1e3):
         assert not gradcheck(f, x, gradient=lambda g, x, k=k: k * slope * np.append(g, 0))
+
+
+def test_a_slope_that_rounding_hides_beside_a_jump_is_not_called_wrong():
+    for slope, right in [(1e-12, True), (1e-8, False)]:
+        step = lambda x: 1.0 * (x > 0)  # noqa: E731
+        assert bool(gradcheck(step, np.zeros(1), gradient=lambda g, x, k=slope: k * g)) == right
+
+
+def test_a_kink_whose_slopes_no_step_resolves_is_not_approved():
+    report = gradcheck(lambda x: 1 + abs(x) + 10 * abs(x) ** 1.2, np.zeros(1), gradient=lambda g, x: 0.5 * g)
+    assert report.arguments[0].kinks == [(0,)] and "not resolved" in report.arguments[0].diagnosis and not report
 
 
 def test_a_gradient_of_a_sort_with_three_equal_numbers():

@@ -169,3 +169,11 @@ def test_primitives_of_autograd_are_not_approved():
     extend.defvjp(square, lambda y, x: lambda g: 5 * g)
     report = gradcheck(square, x3)
     assert not report and "the function went through autograd" in str(report)
+
+
+def test_a_framework_that_only_hands_a_result_on_is_no_backward_pass() -> None:
+    """Tensors are among what it was given only if they are there when it is called."""
+    jax = {"__name__": "jax.api"}
+    exec("def run(f):\n    y = f()\n    return y\ndef through(x):\n    return x", jax)
+    assert gradcheck(lambda x: jax["run"](lambda: np.sin(x)), x3)
+    assert not gradcheck(lambda x: np.sin(jax["through"](x)), x3)
