@@ -79,7 +79,7 @@ def bigram(parameters: Arrays, batches: Any) -> Side:
         loss, d2 = cross_entropy(h @ W2 + b2, labels)
         d1 = d2 @ W2.T * h * (1 - h)
         dE = np.zeros_like(E)
-        np.add.at(dE, ids, d1 @ W1.T)
+        np.add.at(dE, ids, d1 @ W1.T)  # slow, and how a textbook adds up rows that are there twice
         sgd(parameters, [dE, x.T @ d1, d1.sum(axis=0), h.T @ d2, d2.sum(axis=0)], 0.3)
         return loss
 
@@ -114,7 +114,7 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
         loss, d = cross_entropy(means @ W + b, labels)
         dE = np.zeros_like(E)
         for bag, g in zip(bags, d @ W.T, strict=True):
-            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))
+            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))  # as in bigram()
         rows = np.unique(ids)
         update([(rows, dE[rows]) if sparse else dE, means.T @ d, d.sum(axis=0)])
         return loss
@@ -152,7 +152,7 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str) -> Side:
             dW += before.T @ da
             dWx += E[ids[t]].T @ dx
             dbx += dx.sum(axis=0)
-            np.add.at(dE, ids[t], dx @ Wx.T)
+            np.add.at(dE, ids[t], dx @ Wx.T)  # as in bigram()
         update([dE, dWx, dbx, dW, dWo, dbo])
         return loss
 

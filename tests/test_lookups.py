@@ -18,7 +18,7 @@ def test_a_sum_of_row_sparse_gradients_keeps_at_most_twice_the_table() -> None:
     for _ in range(50):
         rows, values = rng.integers(0, 9, 4), rng.normal(size=(4, 2))
         total = total + RowSparse(rows, values, (9, 2))
-        np.add.at(expected, rows, values)
+        np.add.at(expected, rows, values)  # NumPy itself is the oracle
         assert len(total.rows) <= 18
         np.testing.assert_allclose(total.todense(), expected, atol=1e-12)
 
@@ -34,7 +34,7 @@ def test_small_tables_get_dense_gradients_and_large_ones_row_sparse(rows: int) -
         assert type(d) is (RowSparse if rows > 30 else np.ndarray)
         expected = np.zeros((rows, 2))
         if y.ndim == 3:
-            np.add.at(expected, ids, g)
+            np.add.at(expected, ids, g)  # the oracle
         else:
             for bag, g_bag in zip(np.split(ids.ravel(), offsets[1:]), g, strict=True):
                 for i in bag:

@@ -69,7 +69,7 @@ def interrupt(processes: list[BaseProcess]) -> None:
     deadline, alive = time.monotonic() + GRACE, {process.sentinel: process for process in processes}
     while alive and (seconds := deadline - time.monotonic()) > 0:
         for sentinel in wait(list(alive), seconds):
-            del alive[sentinel]  # type: ignore[arg-type]
+            del alive[sentinel]
     for process in alive.values():
         process.kill()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.battery import (  # noqa: F401 (they fill CASES)
+from tests.battery import (
     cases_fused,
     cases_joining,
     cases_linear_algebra,
@@ -19,6 +19,11 @@ from tests.battery import (  # noqa: F401 (they fill CASES)
 )
 from tests.battery.cases import CASES
 from tinygrad_nlp.calculus.cones import no_limit
+
+ROOMS = (  # importing them fills CASES
+    *(cases_fused, cases_joining, cases_linear_algebra, cases_moving, cases_products, cases_reductions, cases_shapes),
+    *(cases_special, cases_statistics),
+)
 
 # --- Flat functions: name of NumPy's function -> the arguments to call it on ------------------------------------------
 

@@ -70,7 +70,7 @@ def table_and_ids(rng):
 
 def lookup_right(g, table, ids):
     d = np.zeros_like(table)
-    np.add.at(d, ids, g)
+    np.add.at(d, ids, g)  # as students write it by hand
     return d, None
 
 
@@ -130,7 +130,7 @@ def bag_mean(table, ids, lengths):
 def bag_backward(divide=True):
     def backward(g, table, ids, lengths):
         d = np.zeros_like(table)
-        np.add.at(d, ids, np.repeat(g / (lengths[:, None] if divide else 1), lengths, axis=0))
+        np.add.at(d, ids, np.repeat(g / (lengths[:, None] if divide else 1), lengths, axis=0))  # by hand
         return d, None, None
 
     return backward

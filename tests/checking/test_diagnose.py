@@ -178,7 +178,9 @@ def test_one_path_of_several_through_the_same_function() -> None:
 
 
 def test_a_mistake_without_a_name_in_a_function_that_drops_tensors() -> None:
-    f = lambda x: np.sin(x.data if type(x) is Tensor else x)  # noqa: E731
+    def f(x):
+        return np.sin(x.data if type(x) is Tensor else x)
+
     report = gradcheck(f, x, gradient=lambda g, x: g * (np.cos(x) + 0.1 * x**2))
     assert not report and report.arguments[0].diagnosis == ""
 

@@ -37,7 +37,10 @@ def test_one_percent_is_found_at_every_magnitude(wrap, s, t):
 
 def test_one_percent_is_found_beside_a_large_constant():
     for constant in (1e3, 1e9, 1e12):
-        f = lambda x, c=constant: np.sin(x) + c  # noqa: E731
+
+        def f(x, c=constant):
+            return np.sin(x) + c
+
         assert gradcheck(f, x4)
         assert not gradcheck(f, x4, gradient=lambda g, x: 1.01 * g * np.cos(x))
 
@@ -113,7 +116,10 @@ def test_a_difference_that_is_small_beside_large_numbers_may_be_rounding():
 def test_the_complex_step_is_trusted_where_differences_confirm_it():
     """Also by their second or third step; and not where the function drops an imaginary part, which halves a slope."""
     assert "complex step" in gradcheck(lambda x: np.sin(1e3 * x), x4).arguments[0].checked
-    half = lambda x: np.real(x) * x  # noqa: E731
+
+    def half(x):
+        return np.real(x) * x
+
     assert gradcheck(half, x4, gradient=lambda g, x: 2 * g * x)
     assert not gradcheck(half, x4, gradient=lambda g, x: g * x)
 
@@ -149,7 +155,10 @@ def test_kinks_of_several_outputs_have_intervals_of_their_own():
     for seed in range(4):  # slopes from 0 to 1, and from −2 to 2
         for a, b in [(0, -2), (1, 2), (0.5, 0)]:
             assert gradcheck(f, np.zeros(1), gradient=lambda g, x, a=a, b=b: np.array([a * g[0] + b * g[1]]), seed=seed)
-        beyond = lambda g, x: np.array([abs(g[0]) + 2 * abs(g[1]) + 0.1])  # noqa: E731
+
+        def beyond(g, x):
+            return np.array([abs(g[0]) + 2 * abs(g[1]) + 0.1])
+
         assert not gradcheck(f, np.zeros(1), gradient=beyond, seed=seed)
 
 
@@ -180,7 +189,9 @@ def test_kinks_and_jumps_that_only_steps_of_a_large_neighbours_size_show(large):
 
 
 def test_beside_a_large_jump_a_slope_is_as_exact_as_rounding_allows():
-    f = lambda x: (x > 0) * 1e6 + np.pi * x  # noqa: E731
+    def f(x):
+        return (x > 0) * 1e6 + np.pi * x
+
     for seed in range(4):
         assert gradcheck(f, np.zeros(1), gradient=lambda g, x: np.pi * g, seed=seed)
         assert not gradcheck(f, np.zeros(1), gradient=lambda g, x: (np.pi + 0.1) * g, seed=seed)
@@ -203,7 +214,10 @@ def test_a_steep_function_is_no_jump(wrap, beside, steep, at):
 
 def test_a_slope_that_rounding_hides_beside_a_jump_is_not_called_wrong():
     for slope, right in [(1e-12, True), (1e-8, False)]:
-        step = lambda x: 1.0 * (x > 0)  # noqa: E731
+
+        def step(x):
+            return 1.0 * (x > 0)
+
         assert bool(gradcheck(step, np.zeros(1), gradient=lambda g, x, k=slope: k * g)) == right
 
 
@@ -269,12 +283,21 @@ def test_a_function_too_rough_for_differences_is_not_approved():
 
 def test_float32_is_held_to_its_own_precision():
     x = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
-    low = lambda x: x.dtype == np.float32  # noqa: E731
+
+    def low(x):
+        return x.dtype == np.float32
+
     for factor, right in [(1.0, True), (1.005, True), (1.05, False)]:
-        wrong = lambda g, x, k=factor: g * np.cos(x) * (k if low(x) else 1)  # noqa: E731
+
+        def wrong(g, x, k=factor):
+            return g * np.cos(x) * (k if low(x) else 1)
+
         assert bool(gradcheck(np.sin, x, gradient=wrong)) == right
     scaled = np.float32(1e12)
-    tiny = lambda g, x: g * np.cos(x / scaled) / scaled * (1.05 if low(x) else 1)  # noqa: E731
+
+    def tiny(g, x):
+        return g * np.cos(x / scaled) / scaled * (1.05 if low(x) else 1)
+
     assert not gradcheck(lambda x: np.sin(x / scaled), x * scaled, gradient=tiny)
     report = gradcheck(np.sin, x, gradient=lambda g, x: g * np.cos(x) + (np.nan if low(x) else 0))
     assert "right in float64, not in float32" in str(report)

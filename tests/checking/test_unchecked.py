@@ -67,7 +67,10 @@ def test_the_gradient_in_a_pair_is_checked_against_the_cost(x):
 
 def test_pairs_with_trees_lists_and_several_arguments():
     params = {"W": np.ones((2, 3)) * 0.3, "b": x3}
-    f = lambda p: (np.sum(p["W"] ** 2) + np.sum(p["b"] ** 3), {"W": 2 * p["W"], "b": 3 * p["b"] ** 2})  # noqa: E731
+
+    def f(p):
+        return (np.sum(p["W"] ** 2) + np.sum(p["b"] ** 3), {"W": 2 * p["W"], "b": 3 * p["b"] ** 2})
+
     assert gradcheck(f, params)
     report = gradcheck(lambda p: (f(p)[0], {**f(p)[1], "b": p["b"]}), params)
     assert [(a.name, a.right) for a in report.arguments] == [("p.W", True), ("p.b", False)]

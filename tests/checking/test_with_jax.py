@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 jax = pytest.importorskip("jax")
-from tests.checking import foreign  # noqa: E402
-from tests.checking.foreign import W42, affine, b2, x34  # noqa: E402
+from tests.checking import foreign  # noqa: E402 (after the skip)
+from tests.checking.foreign import W42, affine, b2, x34  # noqa: E402 (after the skip)
 from tinygrad_nlp.checking import with_jax  # noqa: E402 (it needs jax)
 
 jnp = jax.numpy

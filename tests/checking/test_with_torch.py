@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from tinygrad_nlp.strategies import TORCH_LAYOUTS, arrays
 
 torch = pytest.importorskip("torch")
-from tests.checking import foreign  # noqa: E402
-from tests.checking.foreign import W42, product, x34  # noqa: E402
+from tests.checking import foreign  # noqa: E402 (after the skip)
+from tests.checking.foreign import W42, product, x34  # noqa: E402 (after the skip)
 from tinygrad_nlp.checking import with_torch  # noqa: E402 (it needs torch)
 
 gradcheck = with_torch.gradcheck

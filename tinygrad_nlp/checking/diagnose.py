@@ -184,8 +184,13 @@ def of_formula(case: Case) -> Iterator[str]:
         if case.is_given(case.g):
             yield "derivative left out: the gradient is g itself"
         x, y, g = case.x.ravel(), case.y, case.g
-        for text, phi in (("1 − y²", lambda v: 1 - v * v), ("y (1 − y)", lambda v: v * (1 - v)), ("y", lambda v: v)):
-            if case.same(g * phi(y), case.numeric) and case.is_given(g * phi(x)):  # type: ignore[no-untyped-call]
+        slopes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "1 − y²": lambda v: 1 - v * v,
+            "y (1 − y)": lambda v: v * (1 - v),
+            "y": lambda v: v,
+        }
+        for text, slope in slopes.items():
+            if case.same(g * slope(y), case.numeric) and case.is_given(g * slope(x)):
                 yield f"input for output: the derivative {text} was taken at the input x"
 
 
