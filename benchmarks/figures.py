@@ -10,16 +10,12 @@ from typing import Any
 def picture(path: Path, panels: int, width: float, height: float, draw: Callable[[Sequence[Any]], None]) -> None:
     """Write a PNG with panels side by side, each width × height inches: draw() is given their axes."""
     try:
-        import matplotlib
+        from matplotlib.figure import Figure
     except ImportError:
         print("  no plot without the extra [plot]: pip install matplotlib")
         return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, panels, figsize=(width * panels, height), layout="constrained", squeeze=False)
-    draw(axes[0])
+    figure = Figure(figsize=(width * panels, height), layout="constrained")  # without pyplot, so without a window
+    draw(figure.subplots(1, panels, squeeze=False)[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
     print(f"  {path}")

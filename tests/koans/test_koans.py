@@ -163,7 +163,7 @@ def test_all_solved(told):
 def test_json_has_a_credit_for_each_and_goes_on_after_an_endless_loop(told, monkeypatch):
     monkeypatch.setattr(grading, "LIMIT", 8.0)  # a busy machine starts slowly
     text = solved(only=4).replace("def rnn_backward", "def rnn_back")
-    text = text.replace("return known('relu', g, x)", "return [0 for _ in iter(int, 1)]")
+    text = text.replace("return known('relu', g, x)", "return sum(iter(int, 1))")
     code, out, _ = told(text, "--json")
     rows = {row["name"]: row for row in json.loads(out)["exercises"]}
     assert code == 2 and [row["solved"] for row in rows.values()] == [True, True, False, True] + [False] * 11
