@@ -4,7 +4,9 @@ A fourth, mutants, is for tests/battery/mutants.py: as dev, but the same each ti
 failure is not looked for."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -23,3 +25,14 @@ settings.register_profile(
     report_multiple_bugs=False,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture
+def table_as_it_was() -> Iterator[None]:
+    """Rows that a test adds or plants leave with it."""
+    from tinygrad_nlp.engine import TABLE
+
+    before = dict(TABLE)
+    yield
+    TABLE.clear()
+    TABLE.update(before)

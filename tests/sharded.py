@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_nlp import nn, optim, parallel, softmax_cross_entropy
-from tinygrad_nlp.files import write_npz
 from tinygrad_nlp.nlp import bags
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram
+from tinygrad_nlp.npz import write_npz
 
 STEPS = 20
 IGNORED = 99

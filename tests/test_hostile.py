@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_nlp import load, nn, save
-from tinygrad_nlp.files import FileError, read_tree, write_tree
+from tinygrad_nlp.files import FileError
 from tinygrad_nlp.nlp import saved
 from tinygrad_nlp.nlp.corpora import reviews
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork
 from tinygrad_nlp.nlp.text import Characters
 from tinygrad_nlp.nlp.vectors import read_vectors
+from tinygrad_nlp.npz import read_tree, write_tree
 from tinygrad_nlp.run import Run
 
 WORDS = ["film", "good", "the"]

@@ -12,11 +12,11 @@ import tinygrad_nlp
 from tinygrad_nlp import course
 from tinygrad_nlp.__main__ import main
 from tinygrad_nlp.engine import writable
-from tinygrad_nlp.files import read_tree, write_npz, write_tree
 from tinygrad_nlp.nlp import generate as sampling
 from tinygrad_nlp.nlp import saved
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork
 from tinygrad_nlp.nlp.text import Characters
+from tinygrad_nlp.npz import read_tree, write_npz, write_tree
 
 
 @pytest.fixture(scope="module")

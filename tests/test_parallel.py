@@ -16,7 +16,7 @@ from tests import sharded
 from tests.sharded import start_ranks
 from tinygrad_nlp import embedding, embedding_bag, nn, optim, parallel, softmax_cross_entropy
 from tinygrad_nlp.core.sparse import RowSparse
-from tinygrad_nlp.files import read_npz
+from tinygrad_nlp.npz import read_npz
 from tinygrad_nlp.parallel import Ranks
 from tinygrad_nlp.run import Run, RunError
 from tinygrad_nlp.shared_run import Follower

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests import posix, survivor
 from tinygrad_nlp import run as run_room
-from tinygrad_nlp.files import read_tree, write_tree
+from tinygrad_nlp.npz import read_tree, write_tree
 from tinygrad_nlp.run import Run, RunError
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import tinygrad_nlp
 from tinygrad_nlp import Tensor, load, nn, optim, relu, save, softmax
-from tinygrad_nlp.files import FileError, read_tree, write_tree
+from tinygrad_nlp.files import FileError
 from tinygrad_nlp.module import Module
 from tinygrad_nlp.nlp.models import WordRNN
+from tinygrad_nlp.npz import read_tree, write_tree
 from tinygrad_nlp.tree import named_leaves
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ To be read in this order:
     recurrent    RNN, GRU and LSTM through time, by hand and by reference
     module       what a layer is: a plain tree of Tensors with a forward()
     nn           layers, each a Module
-    optim        SGD, Adam, clipping, schedules, averages
+    optim        SGD, Adam, clipping, averages; its schedules are in a file of their own
 
 Used by name:
 
@@ -17,6 +17,8 @@ Used by name:
     run          a training loop that can be killed and resumed to the same bytes
     saving       save and load: a Module with its configuration in one file
     files        files that are whole or not there
+    npz          arrays and trees of them in such files, read without trust
+    schedules    what a learning rate is multiplied by, step by step
     console      what commands share: one clear line for bad input
     parallel     ranks that share a batch, over MPI, and train as one process does
     shared_run   what each rank does in a run that ranks share

@@ -102,6 +102,30 @@ def check_state(owner: str, ours: Mapping[str, np.ndarray], state: Mapping[str, 
         raise ValueError(f"{'; '.join(problems)}: build the {owner} as it was when the state was saved")
 
 
+def named_tensors(model: Any) -> dict[str, Tensor]:
+    """The Tensors of a Module, a tree or any iterable of Tensors, by name; one that is there twice comes once.
+
+    Raises ValueError where there is none, where one is the result of a call, and for parameter groups as PyTorch has
+    them, because their own settings would be ignored.
+    """
+    if isinstance(model, Tensor):
+        model = [model]
+    model = model if branches(model) is not None else list(model)
+    for group in (model, *(model if isinstance(model, (list, tuple)) else ())):
+        if isinstance(group, dict) and "params" in group and len(group) > 1:
+            others = ", ".join(repr(key) for key in group if key != "params")
+            remedy = "build an optimiser for each group, Adam(group['params'], lr=...), and step() each"
+            raise ValueError(f"{others} of a parameter group would be ignored: {remedy}")
+    found = {name: t for name, t in named_leaves(model) if isinstance(t, Tensor)}
+    for name, t in found.items():
+        if t.fn is not None:
+            raise ValueError(f"{name!r} {t.shape} is the result of a call, not a parameter: pass the Tensors you made")
+    if not found:
+        what = f"there is no Tensor in this {type(model).__name__}"
+        raise ValueError(f"{what}: pass a live Module (a frozen one has arrays) or its parameters()")
+    return found
+
+
 def title(module: Any) -> str:
     """A Module's class, its sizes and its plain settings."""
     sizes = " → ".join(map(str, module._sizes()))

@@ -12,8 +12,6 @@ Each optimiser is one update(w, g, ...) in place, a formula on arrays; step() br
 small enough to stay in the processor's cache. Of a row-sparse gradient it brings only the rows that were looked up: the
 weights and moments of all others stay as they are ("lazily"; the count of steps, which corrects Adam's bias, is common
 to all rows).
-
-One file, though a long one: it holds all that a training loop does between backward() and the next forward pass.
 """
 
 from __future__ import annotations
@@ -26,38 +24,18 @@ import numpy as np
 
 from .core import habits
 from .core.sparse import RowSparse, length
-from .engine import Tensor, writable
-from .module import check_state
+from .engine import writable
+from .module import check_state, named_tensors
 from .nn import frozen
-from .tree import branches, map_leaves, named_leaves
+from .schedules import cosine_decay as cosine_decay
+from .schedules import linear_decay as linear_decay
+from .schedules import step_decay as step_decay
+from .schedules import warm_up as warm_up
+from .tree import map_leaves
 
 BLOCK = 1 << 16  # numbers of a parameter updated at a time
 Betas = tuple[float, float]
 FEW = 100  # up to this many rows, np.subtract.at is faster than adding up those that repeat
-
-
-def named_tensors(model: Any) -> dict[str, Tensor]:
-    """The Tensors of a Module, a tree or any iterable of Tensors, by name; one that is there twice comes once.
-
-    Raises ValueError where there is none, where one is the result of a call, and for parameter groups as PyTorch has
-    them, because their own settings would be ignored.
-    """
-    if isinstance(model, Tensor):
-        model = [model]
-    model = model if branches(model) is not None else list(model)
-    for group in (model, *(model if isinstance(model, (list, tuple)) else ())):
-        if isinstance(group, dict) and "params" in group and len(group) > 1:
-            others = ", ".join(repr(key) for key in group if key != "params")
-            remedy = "build an optimiser for each group, Adam(group['params'], lr=...), and step() each"
-            raise ValueError(f"{others} of a parameter group would be ignored: {remedy}")
-    found = {name: t for name, t in named_leaves(model) if isinstance(t, Tensor)}
-    for name, t in found.items():
-        if t.fn is not None:
-            raise ValueError(f"{name!r} {t.shape} is the result of a call, not a parameter: pass the Tensors you made")
-    if not found:
-        what = f"there is no Tensor in this {type(model).__name__}"
-        raise ValueError(f"{what}: pass a live Module (a frozen one has arrays) or its parameters()")
-    return found
 
 
 def in_range(name: str, value: float, low: float, high: float = math.inf) -> float:
@@ -282,45 +260,6 @@ def clip_norm(model: Any, max_norm: float) -> float:
             kind = t.grad.dtype
             t.grad = t.grad * factor if factor > np.finfo(kind).tiny else (t.grad.astype(float) * factor).astype(kind)
     return total
-
-
-# --- Schedules: step → a factor of the learning rate, at most 1; multiply them to combine them ------------------------
-
-
-def warm_up(step: int, steps: int) -> float:
-    """Rises linearly to 1, which it reaches at the last of its steps: (step + 1) / steps.
-
-    >>> [warm_up(step, 4) for step in range(6)]
-    [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    """
-    return min(1.0, (step + 1) / max(steps, 1))
-
-
-def step_decay(step: int, every: int, factor: float = 0.5) -> float:
-    """Multiplied by a factor every `every` steps: factor^⌊step / every⌋, halving if nothing else is said.
-
-    >>> [step_decay(step, 2) for step in range(5)]
-    [1.0, 1.0, 0.5, 0.5, 0.25]
-    """
-    return float(factor ** (step // every))
-
-
-def linear_decay(step: int, total: int) -> float:
-    """Falls linearly from 1 to 0 over total steps: 1 − step / total.
-
-    >>> [linear_decay(step, 4) for step in range(6)]
-    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
-    """
-    return max(0.0, 1 - step / total)
-
-
-def cosine_decay(step: int, total: int, floor: float = 0.0) -> float:
-    """Falls from 1 to floor along half a cosine over total steps: Loshchilov and Hutter 2017, "SGDR".
-
-    >>> [round(cosine_decay(step, 4), 3) for step in range(6)]
-    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
-    """
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
 
 
 class Average:

@@ -39,7 +39,7 @@ import numpy as np
 
 from .core.sparse import RowSparse
 from .files import digest
-from .optim import named_tensors
+from .module import named_tensors
 from .run import Run, RunError, Stateful
 from .shared_run import Follower, Leader
 from .tree import named_leaves

@@ -7,7 +7,6 @@ are NumPy, so they work on Tensors too; that is all there is to second order.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -167,30 +166,7 @@ rule(np.flip, lambda g, y, x, axis=None: np.flip(g, axis))
 rule(np.roll, lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
 rule(np.tril, lambda g, y, x, k=0: np.tril(g, k))
 rule(np.triu, lambda g, y, x, k=0: np.triu(g, k))
-
-
 rule(astype, lambda g, y, x, dtype: g)
-
-
-@op(lambda g, y, x, width: g[tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape, strict=True))])
-def zero_pad(x: Array, width: Any) -> Array:
-    """x with width[i] = (before, after) zeros on axis i."""
-    return np.pad(x, width)
-
-
-def parts(g: Array, y: Array, *arrays: Array, axis: int) -> tuple[Any, ...]:
-    """What each array gets of g: in all of one pass over the arrays."""
-    before: tuple[Any, ...] = (slice(None),) * (axis % g.ndim)
-    ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
-    return tuple(g[(*before, slice(end - a.shape[axis], end))] for a, end in zip(arrays, ends, strict=True))
-
-
-def join(*arrays: Array, axis: int) -> Array:
-    """np.concatenate with the arrays as arguments of their own, so that each can have a derivative."""
-    return np.concatenate(arrays, axis)
-
-
-rule(join, joint=parts)
 
 
 # --- Indexing ---------------------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from .console import one_thread
-from .files import FileError, append, clear_unfinished, locked, read_tree, refusal, say, write_text, write_tree
+from .files import FileError, append, clear_unfinished, locked, refusal, say, write_text
+from .npz import read_tree, write_tree
 from .seeing.progress import progress
 from .tree import branches
 

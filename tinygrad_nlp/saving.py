@@ -22,8 +22,9 @@ import numpy as np
 from . import nn
 from .core.interface import name
 from .engine import TABLE, Tensor, writable
-from .files import CAP, FileError, damaged, read_tree, write_tree
+from .files import FileError, damaged
 from .module import Module, check_state, named_modules
+from .npz import CAP, read_tree, write_tree
 from .tree import branches, map_leaves, named_leaves
 
 FORMAT = 2
@@ -51,7 +52,7 @@ def save(path: str | Path, model: Module) -> None:
         1: tanh
     """
     if not isinstance(model, Module):
-        remedy = "save(path, model) takes a Module; files.write_tree(path, tree) writes other trees"
+        remedy = "save(path, model) takes a Module; npz.write_tree(path, tree) writes other trees"
         raise TypeError(f"save: the model is {type(model).__name__}: {remedy}")
     write_tree(path, described(model))
 

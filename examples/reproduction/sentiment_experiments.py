@@ -12,11 +12,11 @@ import sentiment
 
 from tinygrad_nlp import sigmoid
 from tinygrad_nlp.engine import gradients
-from tinygrad_nlp.files import read_npz, write_npz
 from tinygrad_nlp.fused import softmax_cross_entropy
 from tinygrad_nlp.nlp import corpora
 from tinygrad_nlp.nlp.calibration import LogOdds, ensemble, quality, temperature
 from tinygrad_nlp.nn import frozen
+from tinygrad_nlp.npz import read_npz, write_npz
 
 Figures = dict[str, Any]
 

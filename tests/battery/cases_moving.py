@@ -9,6 +9,7 @@ import numpy as np
 from tests.battery.cases import case, unary
 from tests.battery.drawing import Draw, is_tensor
 from tinygrad_nlp import rules
+from tinygrad_nlp.calculus import joining, shapes
 from tinygrad_nlp.core.interface import astype, getitem
 from tinygrad_nlp.engine import call
 
@@ -107,7 +108,7 @@ def cast(d: Draw) -> tuple[Any, ...]:
     return lambda fn, x: fn(x, np.float64 if x.dtype.kind != "c" else x.dtype), d.array(d.shape())
 
 
-@case(rules.zero_pad)
+@case(shapes.zero_pad)
 def zero_pad(d: Draw) -> tuple[Any, ...]:
     x = d.array(d.shape(min_dims=1))
     width = [(d.integer(0, 2), d.integer(0, 2)) for _ in x.shape]
@@ -128,7 +129,7 @@ def parts_of(d: Draw) -> tuple[list[np.ndarray], int]:
     return xs, axis
 
 
-@case(rules.join, fn=by_call(rules.join), twin=rules.join)
+@case(joining.join, fn=by_call(joining.join), twin=joining.join)
 def join(d: Draw) -> tuple[Any, ...]:
     xs, axis = parts_of(d)
     return lambda fn, *xs: fn(*xs, axis=axis), *xs

@@ -15,7 +15,7 @@ import scipy.special as special
 
 import tinygrad_nlp as tg
 from tinygrad_nlp import engine, fused, polygamma, recurrent, rules
-from tinygrad_nlp.calculus import kinds, lengths, linear_algebra
+from tinygrad_nlp.calculus import joining, kinds, lengths, linear_algebra, shapes
 from tinygrad_nlp.calculus.cones import ratio
 from tinygrad_nlp.core import interface, sparse
 from tinygrad_nlp.rules import mT, spread
@@ -132,7 +132,7 @@ RULES: list[tuple[Any, int | None, Any, str]] = [
     (np.flip, 0, lambda g, y, x, axis=None: g, "not undone"),
     (np.tril, 0, lambda g, y, x, k=0: np.tril(g), "k forgotten"),
     (np.triu, 0, lambda g, y, x, k=0: np.triu(g, -k), "sign of k"),
-    (rules.zero_pad, 0, lambda g, y, x, width: g[tuple(slice(n) for n in x.shape)], "offset forgotten"),
+    (shapes.zero_pad, 0, lambda g, y, x, width: g[tuple(slice(n) for n in x.shape)], "offset forgotten"),
     (rules.scatter, 0, lambda g, y, x, index, shape: 0 * x, "to second order only"),
     (np.matmul, 0, lambda g, y, a, b: g @ b, "transpose forgotten"),
     (
@@ -209,7 +209,7 @@ SOURCES: list[tuple[Any, Any, str, str, str]] = [
     (np.pad, engine.TABLE[np.pad].forward, "np.zeros_like(array)", "np.zeros(array.shape)", "float32 lost"),
     (np.linalg.norm, lengths.d_p_length, "p - 1", "p", "the root"),
     (np.linalg.norm, lengths.d_p_length, "np.where(away, y, 1)", "y", "0 · inf at zero"),
-    (rules.join, rules.parts, "slice(end - a.shape[axis], end)", "slice(0, a.shape[axis])", "offset forgotten"),
+    (joining.join, joining.parts, "slice(end - a.shape[axis], end)", "slice(0, a.shape[axis])", "offset forgotten"),
     (
         np.sum,
         rules.spread,

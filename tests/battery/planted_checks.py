@@ -13,7 +13,7 @@ from tests.checking import test_diagnose
 from tests.checking import test_numerics as numerics
 from tests.checking import test_unchecked as unchecked_tests
 from tinygrad_nlp import relu
-from tinygrad_nlp.checking import check, compare, diagnose, differences, point, report, unchecked
+from tinygrad_nlp.checking import candidate, check, compare, diagnose, differences, point, report, unchecked
 
 X = unchecked_tests.x3
 NOTHING = partial(
@@ -38,9 +38,9 @@ CHECKS: list[tuple[Any, str, str, str, Any]] = [
     (unchecked.unusable, "any(kind == 'f' for kind, _ in kinds)", "True", "nothing to compare is right", NOTHING),
     (report.Report.__bool__, "bool(self.arguments)", "True", "a report on nothing is right",
      unchecked_tests.test_a_report_on_nothing_is_not_right),
-    (point.cost_and_gradient, "return (Point(_f, _a, _n), backward)", "return None", "(cost, gradient) as two outputs",
-     PAIR),
-    (point.cost_and_gradient, "problem or any(_x)", "False", "two outputs taken for (cost, gradient)",
+    (candidate.cost_and_gradient, "return (Point(_f, _a, _n), backward)", "return None",
+     "(cost, gradient) as two outputs", PAIR),
+    (candidate.cost_and_gradient, "problem or any(_x)", "False", "two outputs taken for (cost, gradient)",
      unchecked_tests.test_what_only_looks_like_a_pair_is_several_outputs),
     (unchecked.passed_through, "met[0] if met else ''", "''", "a backward pass that did not run", FOREIGN),
     (check.gradcheck, "gradient is not None and not callable(gradient)", "False", "gradient= an array",
@@ -76,7 +76,7 @@ CHECKS: list[tuple[Any, str, str, str, Any]] = [
     (compare.compare_precisions, "0.01 * abs(high)", "0.1 * abs(high)", "float32 held to too little", SINGLE),
     (compare.compare_precisions, "0.01 * abs(high)", "1e-05 * abs(high)", "float32 held to too much", SINGLE),
     (compare.compare_precisions, "1000.0 * rounding", "1e10 * rounding", "float32: rounding allowed for all", SINGLE),
-    (point.by_name, "is_list_of_numbers(returned)", "False", "a gradient by hand as a list", BY_HAND),
+    (candidate.by_name, "is_list_of_numbers(returned)", "False", "a gradient by hand as a list", BY_HAND),
     (point.distinct, "id(a) in seen", "False and id(a) in seen", "one array, passed twice",
      unchecked_tests.test_an_array_that_is_passed_twice_has_two_gradients),
 ]  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from tests import test_clip_norm, test_fused, test_optim, test_updates
 from tests.core import test_history, test_sparse, test_unbroadcast
 from tests.nlp import test_counts, test_generate, test_metrics, test_text, test_vectors
-from tests.nlp.corpora import test_reviews
+from tests.nlp.corpora import test_untrusted_archives
 from tests.seeing import test_bptt, test_watch
 from tinygrad_nlp import Tensor, fused, optim
 from tinygrad_nlp.core import interface, sparse, unbroadcast
@@ -101,7 +101,7 @@ EDGES: list[tuple[Any, str, str, str, Any]] = [
     (vectors.read_vectors, "(table[wanted], found[wanted]) = (_v, True)",
      "table[wanted[0]], found[wanted[0]] = _v, True", "a word that is asked for twice", read(0)),
     (reviews.stream, "member.name.removeprefix('./')", "member.name", "./ in an archive's names",
-     in_folder(test_reviews.test_an_archive_of_a_folder_names_its_members_from_there_on)),
+     in_folder(test_untrusted_archives.test_an_archive_of_a_folder_names_its_members_from_there_on)),
     (text._check_sizes, "value < 1", "value < 0", "no steps at all", SIZES),
     (text.most_frequent, "(-item[1], item[0])", "-item[1]", "ties as they come", FREQUENT),
     (generate.generate, "ids.ndim != 1 or not ids.size", "ids.ndim != 1", "no prompt", PROMPT),

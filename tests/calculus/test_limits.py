@@ -167,12 +167,12 @@ def test_repeated_singular_values(shape: tuple[int, int]) -> None:
 
 def test_thousands_of_parts_are_taken_apart_once() -> None:
     """The backward pass of np.stack visits its parts once, not once for each part."""
-    from tinygrad_nlp import rules
+    from tinygrad_nlp.calculus import joining
     from tinygrad_nlp.engine import TABLE
 
     calls = []
     parts = [Tensor(float(i)) for i in range(50)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TABLE[rules.join], "derivatives", lambda *a, **k: calls.append(1) or rules.parts(*a, **k))
+        patch.setattr(TABLE[joining.join], "derivatives", lambda *a, **k: calls.append(1) or joining.parts(*a, **k))
         found = gradients(np.stack(parts), parts, np.arange(50.0))
     assert [d.item() for d in found] == list(range(50)) and len(calls) == 1

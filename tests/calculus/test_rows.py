@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,7 @@ from tinygrad_nlp.calculus.kinds import Saved, values
 from tinygrad_nlp.calculus.listing import formula, full_name
 from tinygrad_nlp.engine import TABLE
 
-
-@pytest.fixture(autouse=True)
-def own_rows_only() -> Iterator[None]:
-    """Whatever a test adds is gone after it."""
-    before = dict(TABLE)
-    yield
-    TABLE.clear()
-    TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("table_as_it_was")
 
 
 def d_exprel(g: Any, y: Any, x: Any) -> Any:

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_nlp import nn, optim
-from tinygrad_nlp.files import FileError, read_tree, write_tree
+from tinygrad_nlp.files import FileError
 from tinygrad_nlp.nlp.models import CELLS, NONLINEARITIES, CharRNN, DeepAveragingNetwork, NeuralBigram
 from tinygrad_nlp.nlp.saved import load, save
 from tinygrad_nlp.nlp.text import END, START, UNKNOWN, Characters, Words
+from tinygrad_nlp.npz import read_tree, write_tree
 
 RNG = np.random.default_rng(0)
 LETTERS = Characters("abcde")

@@ -3,18 +3,33 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from ..core.types import Array
 from ..engine import call
-from ..rules import join
 from .axes import axis_of
-from .rows import composite
+from .rows import composite, rule
 from .shapes import array
 
 # --- Joining ----------------------------------------------------------------------------------------------------------
+
+
+def parts(g: Array, y: Array, *arrays: Array, axis: int) -> tuple[Any, ...]:
+    """What each array gets of g: in all of one pass over the arrays."""
+    before: tuple[Any, ...] = (slice(None),) * (axis % g.ndim)
+    ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
+    return tuple(g[(*before, slice(end - a.shape[axis], end))] for a, end in zip(arrays, ends, strict=True))
+
+
+def join(*arrays: Array, axis: int) -> Array:
+    """np.concatenate with the arrays as arguments of their own, so that each can have a derivative."""
+    return np.concatenate(arrays, axis)
+
+
+rule(join, joint=parts)
 
 
 @composite(np.concatenate)

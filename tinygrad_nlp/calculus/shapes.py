@@ -9,9 +9,9 @@ import numpy as np
 
 from ..core.types import Array
 from ..engine import Tensor
-from ..rules import scatter, zero_pad
+from ..rules import scatter
 from .axes import axis_of
-from .rows import composite
+from .rows import composite, op
 
 
 def array(a: Array) -> Array:
@@ -73,6 +73,12 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         order[:2] = 1, 0
     thin = [np.reshape(x, tuple(-1 if k == order[i] else 1 for k in range(n))) for i, x in enumerate(map(array, xi))]
     return tuple(thin if sparse else np.broadcast_arrays(*thin))
+
+
+@op(lambda g, y, x, width: g[tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape, strict=True))])
+def zero_pad(x: Array, width: Any) -> Array:
+    """x with width[i] = (before, after) zeros on axis i."""
+    return np.pad(x, width)
 
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")

@@ -22,19 +22,9 @@ import numpy as np
 
 from ..core.interface import name
 from ..engine import TABLE, Tensor
+from .candidate import by_engine, by_hand, cost_and_gradient, gradient_function
 from .compare import Comparison, compare_precisions
-from .point import (
-    Point,
-    by_engine,
-    by_hand,
-    cost_and_gradient,
-    flatten,
-    gradient_function,
-    results,
-    snapshot,
-    typical,
-    upstream,
-)
+from .point import Point, flatten, results, snapshot, typical, upstream
 from .report import Argument, Report
 from .unchecked import unusable
 

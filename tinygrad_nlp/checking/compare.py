@@ -15,9 +15,10 @@ import numpy as np
 
 from ..engine import Tensor
 from ..tree import named_leaves
+from .candidate import graph
 from .diagnose import Case, diagnose
 from .differences import TINY, Slope, complex_step, differences
-from .point import Point, flatten, graph, own_sizes, random_direction, rerounded, typical
+from .point import Point, flatten, own_sizes, random_direction, rerounded, typical
 from .report import Argument
 
 FULL = 200  # arguments of up to this many numbers are checked entry by entry; larger ones along directions and at SOME

@@ -1,5 +1,4 @@
 """Taylor's theorem as a test of a whole model's gradient, with a plot for the lesson."""
-# tested in tests/checking/test_check.py
 
 from __future__ import annotations
 
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .point import Point, by_engine, flatten, random_direction, upstream
+from .candidate import by_engine
+from .point import Point, flatten, random_direction, upstream
 
 
 @dataclass

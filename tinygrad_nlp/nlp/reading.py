@@ -12,8 +12,8 @@ import numpy as np
 
 from ..engine import writable
 from ..fused import softmax_cross_entropy
+from ..module import named_tensors
 from ..nn import frozen
-from ..optim import named_tensors
 from ..rules import log_softmax
 from .text import streams
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import CAP, damaged, read_tree, write_tree
+from ..files import damaged
+from ..npz import CAP, read_tree, write_tree
 from ..saving import built, described
 from .models import CharRNN, DeepAveragingNetwork, NeuralBigram
 from .text import Characters, Words

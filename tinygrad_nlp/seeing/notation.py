@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..calculus.listing import formula, full_name
+from ..calculus.shapes import zero_pad
 from ..core.interface import getitem
 from ..engine import TABLE, Tensor
-from ..rules import zero_pad
 
 INFIX = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@"}
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

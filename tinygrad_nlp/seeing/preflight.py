@@ -20,8 +20,9 @@ from ..core.interface import name
 from ..core.sparse import RowSparse
 from ..engine import Tensor, gradients
 from ..fused import softmax_cross_entropy
+from ..module import named_tensors
 from ..nn import Dropout, frozen, modules
-from ..optim import Adam, named_tensors
+from ..optim import Adam
 from ..recurrent import rnn
 from ..rules import relu, sigmoid
 from .observing import observing

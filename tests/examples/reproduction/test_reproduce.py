@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.examples.reproduction import reproduced
-from tinygrad_nlp.files import locked, read_npz
+from tinygrad_nlp.files import locked
 from tinygrad_nlp.nlp import corpora
 from tinygrad_nlp.nlp.corpora import Source
+from tinygrad_nlp.npz import read_npz
 
 
 def report_of(out):

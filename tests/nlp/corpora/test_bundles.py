@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.nlp import assert_one_line
+from tests.nlp.corpora.packing import GOOD, archived, members, tar_of
 from tinygrad_nlp.nlp import corpora, counts, text
 from tinygrad_nlp.nlp.corpora import CorpusError, Unavailable, builtin, bundles, registry, reviews
 from tinygrad_nlp.nlp.metrics import Perplexity
@@ -92,8 +93,6 @@ def test_unknown_names_are_told_the_known_ones():
 
 
 def test_a_local_archive_with_another_checksum_is_accepted_and_said_so(tmp_path):
-    from tests.nlp.corpora.test_reviews import GOOD, archived, members, tar_of
-
     archived(tmp_path, tar_of(*members(GOOD)), "aclImdb_v1.tar.gz")
     bundle = corpora.film_reviews(tmp_path)
     assert (len(bundle.train), len(bundle.test), bundle.leaked.tolist()) == (2, 2, [False, True])
@@ -174,8 +173,6 @@ def test_without_the_data_extra_a_run_still_works(monkeypatch):
 
 @pytest.mark.parametrize("missing", ["pooch", "filelock"])
 def test_without_the_data_extra_a_data_folder_is_read_all_the_same(tmp_path, monkeypatch, missing):
-    from tests.nlp.corpora.test_reviews import GOOD, archived, members, tar_of
-
     archived(tmp_path, tar_of(*members(GOOD)), "aclImdb_v1.tar.gz")
     if missing == "pooch":
         monkeypatch.delenv("TINYGRAD_NLP_CACHE")

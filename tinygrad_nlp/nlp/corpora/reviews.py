@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...files import FileError, digest, read_npz, say, write_npz
+from ...files import FileError, digest, say
+from ...npz import read_npz, write_npz
 from .. import bags, text
 from ..text import CorpusError
 from .download import Unavailable, cache_folder, locked
