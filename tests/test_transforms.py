@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_nlp import RowSparse, Tensor, embedding, nn, softmax, softmax_cross_entropy
+from tinygrad_nlp import RowSparse, Tensor, embedding, gradients, nn, softmax, softmax_cross_entropy
 from tinygrad_nlp.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 rng = np.random.default_rng(0)
@@ -257,6 +257,15 @@ def test_errors_name_the_remedy(run, error, message):
     with pytest.raises(error, match=message):
         run()
     assert type(grad(np.sin)(1.0)) is np.ndarray  # the error has left nothing behind
+
+
+def test_a_tensor_that_a_function_closes_over_is_a_value():
+    """Outside other transforms the answer is arrays; as an argument, or inside another transform, it is a variable."""
+    x = Tensor(3.0)
+    closed = grad(lambda y: x * y)(2.0)
+    assert type(closed) is np.ndarray and closed == 3
+    assert gradients(grad(lambda y, x: x * y)(2.0, x), [x])[0] == 1
+    assert grad(lambda x: x * grad(lambda y: x * y)(2.0))(3.0) == 6  # x², by x
 
 
 def test_nothing_is_changed_or_shared():

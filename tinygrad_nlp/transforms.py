@@ -4,7 +4,8 @@ checkpoint, which changes what a derivative costs.
 They take functions of arrays, Modules, or dicts, lists and tuples of them, and answer in the argument's structure; for
 a Module that is {name: gradient}. Arrays in, arrays out; with a Tensor among the arguments, or inside another
 transform, the answer is Tensors that can be differentiated again, so transforms nest to any order. (The parameters of a
-Module are values to start from, as arrays are.)
+Module are values to start from, as arrays are. So is a Tensor that f only closes over: outside other transforms the
+answer is arrays, which do not depend on it. Pass it as an argument where its own derivative is wanted too.)
 
 With J the Jacobian of f, two products with it are cheap and the rest is made of them: Jᵀg, which is what
 backpropagation computes (vjp), and Jv, the derivative in one direction (jvp).
