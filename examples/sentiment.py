@@ -213,6 +213,7 @@ def main() -> None:
     corpus = corpora.film_reviews(args.data, args.out)
     if corpus.fallback:
         print(corpus.fallback)
+        setting = replace(setting, batch=16, rate=2 * setting.rate)  # the reviews are few, and an epoch has more steps
     if args.smoke:
         few = np.random.default_rng(0).permutation(len(corpus.train))[:1_000]
         corpus = replace(corpus, train=corpus.train.take(few), test=corpus.test.take(few[few < len(corpus.test)]))

@@ -112,7 +112,9 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
 def vectors_job(data: str | None, state: str) -> Job:
     """Frozen word vectors, which the networks on them share."""
     glove = corpora.find("glove-6b", data)
-    settings = asdict(setting(sentiment.SETTINGS["frozen"], state)) | {"dimension": 16 if state and not glove else 100}
+    settings = asdict(setting(sentiment.SETTINGS["frozen"], state)) | {
+        "dimension": 16 if state == "smoke" and not glove else 100
+    }
     arguments = {"data": data, "setting": settings, "few": FEW[state], "glove": glove.sha256 if glove else ""}
     return Job("vectors", f"{SENTIMENT}.word_vectors", arguments)
 

@@ -75,7 +75,7 @@ _DIGRESSIONS = _list("""I saw it on a rainy Tuesday with my cousin, who had a {o
 def drawn_reviews(rng: np.random.Generator, train: int = 3_000, test: int = 1_000) -> list[tuple[str, str]]:
     """(name, text) of `train` + `test` reviews, half of them positive, named as those of the real archive are.
 
-    Each has two or three sentences of opinion (plain, negated, or in contrast with its opposite), and most have a
+    Each has three to five sentences of opinion (plain, negated, or in contrast with its opposite), and most have a
     neutral summary or a digression full of words that are about something else.
     """
     return [
@@ -91,8 +91,8 @@ def drawn_reviews(rng: np.random.Generator, train: int = 3_000, test: int = 1_00
 
 def _review(rng: np.random.Generator, positive: bool) -> str:
     own, other = (_GOOD, _BAD) if positive else (_BAD, _GOOD)
-    kinds = [_PLAIN, _NEGATION, _CONTRAST]
-    forms = [kinds[i % 3] for i in rng.integers(4, size=rng.integers(2, 4))]  # half of them plain
+    kinds = [*[_PLAIN] * 4, _NEGATION, _CONTRAST]  # with fewer plain ones a mean of words knows nothing
+    forms = [kinds[i] for i in rng.integers(len(kinds), size=rng.integers(3, 6))]
     forms += [_SUMMARY] * int(rng.random() < 0.7) + [_DIGRESSIONS] * int(rng.random() < 0.5)
     sentences = [_draw(rng, forms[i], own, other) for i in rng.permutation(len(forms))]
     return (" " if rng.random() < 0.7 else "<br /><br />").join(sentences)
