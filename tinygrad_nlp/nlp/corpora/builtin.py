@@ -91,7 +91,7 @@ def drawn_reviews(rng: np.random.Generator, train: int = 3_000, test: int = 1_00
 
 def _review(rng: np.random.Generator, positive: bool) -> str:
     own, other = (_GOOD, _BAD) if positive else (_BAD, _GOOD)
-    kinds = [*[_PLAIN] * 4, _NEGATION, _CONTRAST]  # with fewer plain ones a mean of words knows nothing
+    kinds = [*[_PLAIN] * 6, _NEGATION, _CONTRAST]  # with fewer plain ones a mean of words knows little
     forms = [kinds[i] for i in rng.integers(len(kinds), size=rng.integers(3, 6))]
     forms += [_SUMMARY] * int(rng.random() < 0.7) + [_DIGRESSIONS] * int(rng.random() < 0.5)
     sentences = [_draw(rng, forms[i], own, other) for i in rng.permutation(len(forms))]
