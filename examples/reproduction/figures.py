@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from tinygrad_nlp.nlp.metrics import holm, interval, p_value, paired_difference, t_interval
 
@@ -213,7 +214,7 @@ def sentiment(results: Results) -> Figures:
         jobs = several(results, name)
         found |= over_seeds(f"sentiment.{name}.accuracy", [result["best"]["test"] for result in jobs])
         found |= over_seeds(f"sentiment.{name}.without_leaked", [result["best"]["without leaked"] for result in jobs])
-        found |= over_reviews(f"sentiment.{name}.accuracy", jobs[0])
+        found |= over_reviews(f"sentiment.{name}.accuracy", jobs[0]["best"]["test"], jobs[0])
         found |= quality(f"sentiment.{name}", jobs[0])
     for name in ("network-0-none", "early-0-none"):
         found[f"sentiment.{name}.gradient_norm"] = several(results, name)[0]["gradient_norm"]
@@ -222,7 +223,9 @@ def sentiment(results: Results) -> Figures:
     for name, result in alone.items():
         found[f"sentiment.{name}.accuracy"] = result["accuracy"]
         found[f"sentiment.{name}.without_leaked"] = result["without leaked"]
-        found |= over_reviews(f"sentiment.{name}.accuracy", result) | quality(f"sentiment.{name}", result)
+        found |= over_reviews(f"sentiment.{name}.accuracy", result["accuracy"], result) | quality(
+            f"sentiment.{name}", result
+        )
     found["sentiment.minimum.gradient_norm"] = vectors["gradient_norm"]
     found |= {f"sentiment.vectors.coverage.{what}": share for what, share in vectors["coverage"].items()}
     found["sentiment.vectors.coverage"] = vectors["coverage"]["types"]
@@ -240,11 +243,11 @@ def sentiment(results: Results) -> Figures:
     return found | {f"{flat}.holm": float(refused) for flat, refused in holm(p_values).items()}
 
 
-def over_reviews(name: str, result: Results) -> Figures:
-    """The interval of an accuracy over test reviews: the normal one, as they are many."""
-    right = np.unpackbits(np.frombuffer(bytes.fromhex(result["right"]), np.uint8))
-    half = 1.96 * right.std() / np.sqrt(len(right))
-    return {f"{name}.reviews.low": result["accuracy"] - half, f"{name}.reviews.high": result["accuracy"] + half}
+def over_reviews(name: str, accuracy: float, result: Results) -> Figures:
+    """The interval of an accuracy over test reviews (Wilson 1927), which stays within 0 and 1."""
+    count = 4 * len(result["right"])  # a bit for each review, written in hexadecimal
+    low, high = binomtest(round(accuracy * count), count).proportion_ci(method="wilson")
+    return {f"{name}.reviews.low": float(low), f"{name}.reviews.high": float(high)}
 
 
 def quality(name: str, result: Results) -> Figures:

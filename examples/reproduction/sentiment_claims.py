@@ -63,10 +63,11 @@ def sentiment(v: Verdicts) -> None:
     )
     where = {"nb2": "nb2", "nb3": "nb3", "ensemble": "nb3"}
     for name, what in KINDS.items():
+        when = "" if name in where else " at the last epoch"
         of = {kind: f[f"sentiment.{name}.{kind}"] for kind in ("without_leaked", "log_loss", "calibration_error")}
         ours = (
             f"{said(f, f'sentiment.{name}.accuracy', 4)}; {of['without_leaked']:.4f} without the reviews also in train;"
-            f" log loss {of['log_loss']:.3f}, calibration error {of['calibration_error']:.3f}"
+            f" log loss {of['log_loss']:.3f}, calibration error {of['calibration_error']:.3f}{when}"
         )
         chosen = TEST_SEEN if name in ("trained", "bigrams") or name in where else VALIDATION
         what = f"{what} ({about})" if name == "frozen" else what

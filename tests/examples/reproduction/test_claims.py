@@ -62,6 +62,17 @@ def test_a_figure_lies_in_its_interval(f):
                 assert f[f"{name}{over}.low"] <= f[name] <= f[f"{name}{over}.high"], name
 
 
+def test_an_interval_over_reviews_is_that_of_the_accuracy_beside_it(results):
+    """Also where the best epoch is not the last one, and where nearly all reviews are right."""
+    found = results["bigrams-0"]
+    count = 4 * len(found["right"])
+    for accuracy in (0.6, 1 - 1 / count, 1.0):
+        changed = found | {"best": found["best"] | {"test": accuracy}}
+        f = figures(results | {"bigrams-0": changed})
+        low, high = (f[f"sentiment.bigrams.accuracy.reviews.{end}"] for end in ("low", "high"))
+        assert 0 <= low <= accuracy <= high <= 1 and high - low < 4 / count**0.5
+
+
 def test_all_rows_of_the_assignment_are_there_and_say_how_they_were_measured(results, f):
     found = verdicts(results, f)
     assert {row["id"] for row in found} >= {
