@@ -116,7 +116,7 @@ def cost_and_gradient(point: Point) -> tuple[Point, Callable[..., Any]] | None:
         return None
     try:
         found, problem = by_name(out[1], point)
-    except Exception:
+    except Exception:  # the second output is no gradient, whatever it is
         return None
     if problem or any(key not in found or found[key].size != a.size for key, a in point.leaves.items()):
         return None

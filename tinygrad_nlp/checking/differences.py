@@ -76,7 +76,7 @@ def complex_step(move: Move, h: float = TINY) -> np.ndarray | None:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             y = move(1j * h)
-    except Exception:
+    except Exception:  # the function is the user's, and may raise anything of complex numbers
         return None
     return y.imag / h if y.dtype.kind == "c" and np.all(np.isfinite(y)) else None
 

@@ -116,7 +116,7 @@ class Point:
         cholesky does where log gives NaN."""
         try:
             return flatten(self.outputs(leaves))
-        except Exception:
+        except Exception:  # the function is the user's, and may raise anything beyond its domain
             return np.full(self.y.size, np.nan)
 
     def move(self, key: str, d: np.ndarray, leaves: dict[str, Any] | None = None) -> Move:
