@@ -165,6 +165,16 @@ def test_repeated_singular_values(shape: tuple[int, int]) -> None:
         gradients(np.sum(q * np.random.default_rng(1).normal(size=(3, 3))), [a])
 
 
+@pytest.mark.parametrize(("small", "rank"), [(10, 1), (1_000, 2)])
+def test_least_squares_cut_off_what_numpy_cuts_off(small: float, rank: int) -> None:
+    """A singular value below max(m, n) ε of the largest counts as 0, and its direction takes no part."""
+    a, b = np.zeros((100, 2)), np.ones(100)
+    a[0, 0], a[1, 1] = 1, small * np.finfo(float).eps
+    x = np.linalg.lstsq(Tensor(a), b)[0]
+    np.testing.assert_allclose(x.data, np.linalg.lstsq(a, b)[0], rtol=1e-12)
+    assert np.linalg.lstsq(Tensor(a), b)[2] == rank == np.count_nonzero(x.data)
+
+
 def test_thousands_of_parts_are_taken_apart_once() -> None:
     """The backward pass of np.stack visits its parts once, not once for each part."""
     from tinygrad_nlp.calculus import joining

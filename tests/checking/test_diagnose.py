@@ -177,6 +177,20 @@ def test_one_path_of_several_through_the_same_function() -> None:
     assert found == "contribution lost: the path through `multiply` of shape (3, 4), argument 0"
 
 
+@pytest.mark.parametrize(("steps", "named"), [(100, True), (1_000, False)])
+def test_only_short_histories_are_searched_for_lost_paths(steps: int, named: bool) -> None:
+    """Each path tried is a backward pass of its own: their cost grows with the square of the history."""
+
+    def f(x: Any) -> Any:
+        h = np.sin(x)
+        for _ in range(steps):
+            h = h * 1.0
+        return h + x**2
+
+    report = gradcheck(f, x, gradient=lambda g, x: g * np.cos(x))
+    assert not report and ("contribution lost" in report.arguments[0].diagnosis) == named
+
+
 def test_a_mistake_without_a_name_in_a_function_that_drops_tensors() -> None:
     def f(x):
         return np.sin(x.data if type(x) is Tensor else x)

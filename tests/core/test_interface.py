@@ -63,6 +63,7 @@ def test_tensors_in_keywords_and_unknown_keywords_are_refused_at_the_call() -> N
         TypeError, "`where` has no derivative for its argument 0: pass its values, t.data", lambda: np.where(t, t, t)
     )
     refused(TypeError, "`getitem` has no derivative for its argument 1: pass its values, t.data", lambda: t[T(0.0)])
+    refused(TypeError, "`sum` has no derivative for its argument 1: pass its values", lambda: np.sum(t, T(0.0)))
     refused(TypeError, "`max` of a Tensor takes no keyword initial=", lambda: np.max(t, 0, None, False, 3.0))
     refused(
         TypeError,

@@ -127,7 +127,7 @@ def slow_kneser_ney(ids, size, order, modified, text):
         if all(n[1:]):
             discount = dict.fromkeys((1, 2, 3), share)
             if modified:
-                discount = {c: min(max(c - (c + 1) * share * n[c + 1] / n[c], 0), c) for c in (1, 2, 3)}
+                discount = {c: max(c - (c + 1) * share * n[c + 1] / n[c], 0) for c in (1, 2, 3)}
         follow = defaultdict(dict)
         for gram, count in table.items():
             follow[gram[:-1]][gram[-1]] = count

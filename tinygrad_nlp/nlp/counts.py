@@ -154,7 +154,7 @@ class NGrams:
         n = np.bincount(np.minimum(count, 5), minlength=5)[:5].astype(float)
         if n[1:].all():
             share = n[1] / (n[1] + 2 * n[2])
-            discount = np.clip([c - (c + 1) * share * n[c + 1] / n[c] for c in (1, 2, 3)], 0, (1, 2, 3))
+            discount = np.maximum([c - (c + 1) * share * n[c + 1] / n[c] for c in (1, 2, 3)], 0)
             table = np.array([0, *discount]) if modified else np.array([0, *[share] * 3])
         else:
             table = np.array([0, *[0.75] * 3])  # too few grams to estimate it from
