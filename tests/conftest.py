@@ -9,6 +9,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+# Small products wait for each other on a second thread, the more so beside another process of tests (pytest -n auto):
+# half as much again of the processor's time. NumPy reads this when it is loaded, and so does each script under test.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile(
     "dev", max_examples=25, deadline=None, derandomize="CI" in os.environ, suppress_health_check=SLOW
