@@ -3,6 +3,7 @@ lists."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.battery.cases_products import EINSUMS
 from tests.battery.cases_shapes import PAD_MODES
 from tinygrad_nlp import Tensor, gradients
+from tinygrad_nlp.engine import history
 
 RNG = np.random.default_rng(0)
 
@@ -173,6 +175,23 @@ def test_products_with_several_zeros_to_second_order() -> None:
         second = [gradients(first[i], [x])[0].tolist() for i in range(3)]
         a, b, c = values
         assert first.data.tolist() == [b * c, a * c, a * b] and second == [[0, c, b], [c, 0, a], [b, a, 0]]
+
+
+def fewest(sizes: tuple[int, ...]) -> int:
+    """The multiplications that a chain of matrices of these sizes needs, by trying every last product."""
+    last = (
+        fewest(sizes[: k + 1]) + fewest(sizes[k:]) + sizes[0] * sizes[k] * sizes[-1] for k in range(1, len(sizes) - 1)
+    )
+    return min(last, default=0)
+
+
+@pytest.mark.parametrize("sizes", [(30, 35, 15, 5, 10, 20, 25), (2, 9, 1, 9, 2), (1, 3, 9, 2), (3, 1, 2, 9, 1)])
+def test_a_chain_of_matrices_is_multiplied_in_the_cheapest_order(sizes: tuple[int, ...]) -> None:
+    """The first is the example of Cormen et al., Introduction to Algorithms, section 15.2, with 15,125."""
+    chain = [Tensor(np.ones(pair)) for pair in itertools.pairwise(sizes)]
+    made = [t.args for t in history(np.linalg.multi_dot(chain)) if t.fn is np.matmul]
+    assert sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b in made) == fewest(sizes)
+    assert sizes[0] != 30 or fewest(sizes) == 15_125
 
 
 def test_slogdet_is_numpys_pair() -> None:

@@ -112,7 +112,8 @@ def test_ids_that_encode_could_not_give_are_not_decoded(ids, message):
 
 
 @pytest.mark.parametrize(
-    ("unknown", "nearest"), [("é", "e"), ("–", "-"), ("“", '"'), ("Ł", "L"), ("\x7f", "~"), ("\U0001f600", "~"), ("\ud800", "~")]
+    ("unknown", "nearest"),
+    [("é", "e"), ("–", "-"), ("“", '"'), ("Ł", "L"), ("\x7f", "~"), ("\U0001f600", "~"), ("\ud800", "~")],
 )
 def test_unknown_character_is_named_with_position_and_nearest(unknown, nearest):
     with pytest.raises(ValueError, match="at position 4 ") as raised:
