@@ -118,6 +118,7 @@ def in_place_x(g, x, W):
         (in_place_x, "changed its argument x in place"),
         (lambda g, x, W: g @ W.T, "returned 1 gradients for 2 arguments (x, W)"),
         (lambda g, x, W: (g @ W.T, x.T @ g, 0), "returned 3 gradients"),
+        (lambda g, x, W: [], "returned 0 gradients for 2 arguments (x, W)"),
     ],
 )
 def test_what_else_a_backward_pass_does_wrong(backward, says):
@@ -125,6 +126,19 @@ def test_what_else_a_backward_pass_does_wrong(backward, says):
     report = gradcheck(lambda x, W: x @ W, x, W, gradient=backward)
     assert not report and says in str(report)
     assert np.array_equal(x, x34) and np.all(W == 1)
+
+
+def test_an_empty_list_is_no_gradient_of_one_array_either():
+    assert "returned 0 gradients for 1 arguments (x)" in str(gradcheck(np.sin, x34, gradient=lambda g, x: []))
+
+
+@pytest.mark.parametrize(("lost", "says"), [(None, "missing"), (np.ones(1), "of shape (1,)")])
+def test_a_gradient_that_is_lost_in_float32_only(lost, says):
+    def backward(g, x):
+        return lost if x.dtype == np.float32 else g * np.cos(x)
+
+    report = gradcheck(np.sin, x34.astype(np.float32), gradient=backward)
+    assert report.arguments[0].diagnosis == f"precision: right in float64, {says} in float32"
 
 
 def test_problems_of_the_function_itself():
