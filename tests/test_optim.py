@@ -238,6 +238,7 @@ def test_what_an_optimiser_takes() -> None:
     with pytest.raises(ValueError, match=r"'1' \(2,\) is the result of a call"):
         optim.SGD([model.W, model.b * 2], 0.1)
     wrong: list[dict[str, Any]] = [{"lr": -1}, {"lr": np.nan}, {"betas": (1, 0.9)}, {"betas": (0.9, -0.1)}, {"eps": -1}]
+    wrong += [{"betas": (0.9, 1)}]  # v would never change
     for arguments in wrong:
         with pytest.raises(ValueError, match=r"(lr|betas|eps) is .*: use a number in \[0, "):
             optim.Adam(model, **arguments)

@@ -135,9 +135,10 @@ def test_an_input_for_the_output() -> None:
 
 
 def test_a_factor_for_each_row() -> None:
-    for axis, factors in [(0, np.array([1.0, 2.0])), (1, np.array([1.0, 3.0, 0.5]))]:
-        scaled = whole * (factors[:, None] if axis == 0 else factors)
-        case = jacobian_case(np.diag(whole.ravel()), np.ones(6), scaled, whole, whole)
+    two, three = np.array([1.0, 2.0]), np.array([1.0, 3.0, 0.5])
+    for x, axis, factors in [(whole, 0, two), (whole, 1, three), (a235, 0, two), (a235, 1, three)]:
+        scaled = x * np.expand_dims(factors, tuple(range(1, x.ndim - axis)))
+        case = jacobian_case(np.diag(x.ravel()), np.ones(x.size), scaled, x, x)
         shown = ", ".join(f"{k:.4g}" for k in factors)
         assert (
             diagnose(case)

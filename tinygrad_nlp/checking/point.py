@@ -141,14 +141,13 @@ class Point:
 
 
 def distinct(args: Sequence[Any]) -> list[Any]:
-    """The arguments, an array that is passed twice as two, since each has a gradient of its own."""
+    """The arguments, an array or Tensor that is passed twice as two arrays, since each has a gradient of its own."""
     seen: set[int] = set()
     found = []
     for a in args:
         again = id(a) in seen and isinstance(a, (Tensor, np.ndarray))
         seen.add(id(a))
-        other = Tensor if type(a) is Tensor else np.ndarray.view
-        found.append(other(a.data if type(a) is Tensor else a) if again else a)
+        found.append(values(a).view() if again else a)
     return found
 
 
