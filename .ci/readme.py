@@ -24,7 +24,7 @@ SHORTER = {  # what is in a command, and what is added to it
     r"benchmarks/run\.py$": "chain --seconds 0.3",
     r"^python -m pytest$": "tests/test_readme.py",  # all of it ran as the second command of the page
     r"PROFILE=ci .*pytest$": f"-n auto {ENGINE}",
-    r"PROFILE=explore .*pytest$": "tests/test_tree.py",
+    r"PROFILE=explore .*pytest$": "tests/core/test_unbroadcast.py",
 }
 MINUTES = ("benchmarks/run.py ranks",)  # and nothing makes them shorter: not run here
 EXIT = {"tinygrad_nlp.koans": 1}  # no exercise is solved yet
