@@ -114,7 +114,7 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
         loss, d = cross_entropy(means @ W + b, labels)
         dE = np.zeros_like(E)
         for bag, g in zip(bags, d @ W.T, strict=True):
-            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))  # as in bigram()
+            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))  # slow, for words that are there twice, as above
         rows = np.unique(ids)
         update([(rows, dE[rows]) if sparse else dE, means.T @ d, d.sum(axis=0)])
         return loss
@@ -152,7 +152,7 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str) -> Side:
             dW += before.T @ da
             dWx += E[ids[t]].T @ dx
             dbx += dx.sum(axis=0)
-            np.add.at(dE, ids[t], dx @ Wx.T)  # as in bigram()
+            np.add.at(dE, ids[t], dx @ Wx.T)  # slow, for characters that are there twice
         update([dE, dWx, dbx, dW, dWo, dbo])
         return loss
 

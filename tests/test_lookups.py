@@ -34,7 +34,7 @@ def test_small_tables_get_dense_gradients_and_large_ones_row_sparse(rows: int) -
         assert type(d) is (RowSparse if rows > 30 else np.ndarray)
         expected = np.zeros((rows, 2))
         if y.ndim == 3:
-            np.add.at(expected, ids, g)  # the oracle
+            np.add.at(expected, ids, g)  # NumPy itself is the oracle
         else:
             for bag, g_bag in zip(np.split(ids.ravel(), offsets[1:]), g, strict=True):
                 for i in bag:

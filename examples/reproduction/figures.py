@@ -223,9 +223,8 @@ def sentiment(results: Results) -> Figures:
     for name, result in alone.items():
         found[f"sentiment.{name}.accuracy"] = result["accuracy"]
         found[f"sentiment.{name}.without_leaked"] = result["without leaked"]
-        found |= over_reviews(f"sentiment.{name}.accuracy", result["accuracy"], result) | quality(
-            f"sentiment.{name}", result
-        )
+        found |= over_reviews(f"sentiment.{name}.accuracy", result["accuracy"], result)
+        found |= quality(f"sentiment.{name}", result)
     found["sentiment.minimum.gradient_norm"] = vectors["gradient_norm"]
     found |= {f"sentiment.vectors.coverage.{what}": share for what, share in vectors["coverage"].items()}
     found["sentiment.vectors.coverage"] = vectors["coverage"]["types"]

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import coverage
-import hypothesis.extra.numpy  # noqa: F401 (these three are here so that they are imported once, before all forks)
+import hypothesis.extra.numpy  # noqa: F401 (imported once, before all forks)
 import pytest
 import scipy.sparse
-import scipy.special  # noqa: F401 (as above)
+import scipy.special  # noqa: F401 (imported once, before all forks)
 
 FORK = multiprocessing.get_context("fork")
 

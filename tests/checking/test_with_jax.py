@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.checking import foreign
+from tests.checking.foreign import W42, affine, b2, x34
+
 jax = pytest.importorskip("jax")
-from tests.checking import foreign  # noqa: E402 (after the skip)
-from tests.checking.foreign import W42, affine, b2, x34  # noqa: E402 (after the skip)
 from tinygrad_nlp.checking import with_jax  # noqa: E402 (it needs jax)
 
 jnp = jax.numpy

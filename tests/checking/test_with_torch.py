@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.checking import foreign
+from tests.checking.foreign import W42, product, x34
 from tinygrad_nlp.strategies import TORCH_LAYOUTS, arrays
 
 torch = pytest.importorskip("torch")
-from tests.checking import foreign  # noqa: E402 (after the skip)
-from tests.checking.foreign import W42, product, x34  # noqa: E402 (after the skip)
 from tinygrad_nlp.checking import with_torch  # noqa: E402 (it needs torch)
 
 gradcheck = with_torch.gradcheck

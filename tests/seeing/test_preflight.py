@@ -71,7 +71,7 @@ def gaussian(model, batch):
     return np.mean(0.5 * np.square(residual / np.exp(spread)) + np.log(np.exp(spread)))
 
 
-def shuffled(model, batch, rng=np.random.default_rng(0)):  # noqa: B008 (as above)
+def shuffled(model, batch, rng=np.random.default_rng(0)):  # noqa: B008 (one generator, used up call by call)
     return softmax_cross_entropy(model(rng.permutation(batch[0])) * 0 + batch[0][:, :3], batch[1])
 
 

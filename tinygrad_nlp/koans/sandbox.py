@@ -118,7 +118,7 @@ def main(path: str) -> None:
                 returned = names[asked["name"]](g, *args)
             returned = returned if isinstance(returned, (tuple, list)) else (returned,)
             message = {"returned": [packed(a) for a in returned], "args": [packed(a) for a in (g, *args)]}
-        except BaseException as error:  # as above
+        except BaseException as error:  # the student's code may raise anything, and may call sys.exit()
             message = {"error": blame(path, error)}
         reply(**({"error": f"{path}: refused: {refused[0]}"} if refused else message))
 
