@@ -29,7 +29,8 @@ def run(*command: object, folder: Path, code: int = 0) -> None:
 
 def wheel(python: Path, outside: Path, quick: bool) -> None:
     """Use what is installed, from a folder with nothing of ours in it."""
-    run(python, "-c", f"import tinygrad_nlp as t; assert not t.__file__.startswith({str(ROOT)!r})", folder=outside)
+    outside_of_tree = f"assert {str(ROOT)!r} not in map(str, pathlib.Path(t.__file__).parents)"
+    run(python, "-c", f"import pathlib, tinygrad_nlp as t; {outside_of_tree}", folder=outside)
     for command in (["--version"], ["table", "sigmoid"], ["lessons"], ["lessons", "1", "--run"]):
         run(python, "-m", "tinygrad_nlp", *command, folder=outside)
     run(python, "-m", "tinygrad_nlp", "copy-examples", "course", "--notebooks", folder=outside)
