@@ -23,6 +23,7 @@ from tinygrad_nlp import nn, optim, parallel, softmax_cross_entropy
 from tinygrad_nlp.nlp import bags
 from tinygrad_nlp.nlp.models import CharRNN, DeepAveragingNetwork, NeuralBigram
 from tinygrad_nlp.npz import write_npz
+from tinygrad_nlp.soap import SOAP
 
 STEPS = 20
 IGNORED = 99
@@ -87,6 +88,7 @@ OPTIMIZERS = {
     "momentum": partial(optim.SGD, momentum=0.9, weight_decay=0.01),
     "Adam": optim.Adam,
     "AdamW": optim.AdamW,
+    "SOAP": SOAP,
 }
 
 

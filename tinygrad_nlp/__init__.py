@@ -19,6 +19,7 @@ Used by name:
     files        files that are whole or not there
     npz          arrays and trees of them in such files, read without trust
     schedules    what a learning rate is multiplied by, step by step
+    soap         Adam in the directions in which a matrix's gradients lie
     console      what commands share: one clear line for bad input
     parallel     ranks that share a batch, over MPI, and train as one process does
     shared_run   what each rank does in a run that ranks share

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tests import test_clip_norm, test_fused, test_optim, test_updates
+from tests import test_clip_norm, test_fused, test_optim, test_soap, test_updates
 from tests.core import test_history, test_sparse, test_unbroadcast
 from tests.nlp import test_counts, test_generate, test_metrics, test_text, test_vectors
 from tests.nlp.corpora import test_untrusted_archives
 from tests.seeing import test_bptt, test_watch
-from tinygrad_nlp import Tensor, fused, optim
+from tinygrad_nlp import Tensor, fused, optim, soap
 from tinygrad_nlp.core import interface, sparse, unbroadcast
 from tinygrad_nlp.nlp import counts, generate, metrics, text, vectors
 from tinygrad_nlp.nlp.corpora import reviews
@@ -39,6 +39,7 @@ BAD_ROWS = test_vectors.test_bad_rows_are_named.pytestmark[0].args[1]
 ADAMW = partial(test_optim.test_defaults_are_those_of_the_papers_and_of_pytorch, optim.AdamW, 0.01)
 BY_HAND = test_history.test_a_leaf_with_a_gradient_is_not_updated_by_hand
 FREQUENT = test_text.test_most_frequent
+TURNED = partial(test_soap.test_matrices_are_the_textbook_and_all_else_is_adam, 3)
 IGNORED = partial(test_fused.test_a_sum_over_no_label_that_counts_is_0, (2,))
 SIZES = partial(test_text.test_sizes_below_1_are_refused, "steps", (0, 2))
 PROMPT = partial(test_generate.test_a_prompt_is_a_row_of_ids, [])
@@ -111,6 +112,11 @@ EDGES: list[tuple[Any, str, str, str, Any]] = [
     (optim.AdamW.__init__, "0.9", "0.99", "the default of β₁", ADAMW),
     (optim.AdamW.__init__, "1e-08", "1e-07", "the default of ε", ADAMW),
     (optim.AdamW.__init__, "0.01", "0.0", "the default of λ", ADAMW),
+    (soap.SOAP.step, "Q.T @ g", "Q @ g", "turned the wrong way", TURNED),
+    (soap.SOAP.turn, "m[...] = _x", "pass", "moments that stay in the old basis", TURNED),
+    (soap.SOAP.turn, "C *= self.decay", "pass", "a covariance that forgets nothing", TURNED),
+    (soap.SOAP.step, "g.todense()", "g.values", "rows of a table that take each other's place",
+     test_soap.test_row_sparse_gradients_are_arrays_for_small_tables_and_adams_for_large_ones),
     (interface.NumPyInterface.__isub__, "t.fn is None and _g and _t", "False", "p -= lr * p.grad trains nothing",
      BY_HAND),
     (interface.NumPyInterface.data.fset, "values.shape != self.shape or _d", "False", "p.data = one number for all",

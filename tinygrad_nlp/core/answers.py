@@ -227,6 +227,7 @@ OPTIMIZERS = by_name(
     {
         "schedules are functions of the step: optimizer.lr = rate * linear_decay(step, total)": "lr_scheduler",
         OPTIMISERS: """RMSprop Adagrad Adadelta NAdam Lion Muon ASGD Adafactor Adamax RAdam Rprop SparseAdam""",
+        "from tinygrad_nlp.soap import SOAP": "SOAP Shampoo",
         "scipy.optimize.minimize(…, method='L-BFGS-B') on ravel(model)": "LBFGS",
         "Average(model) keeps averaged weights": "swa_utils",
         "clip_norm(model, max_norm)": "clip_grad_norm_ clip_by_global_norm",
