@@ -1,7 +1,8 @@
 """From results to figures: every number of the report by a flat name, with its intervals.
 
-NAME is a mean over seeds where there are several; NAME.low and NAME.high are Student's 95 % interval over them, NAME.sd
-is their standard deviation, NAME.seeds their number. NAME.text.low and .high are a bootstrap interval over blocks of
+NAME is a mean over seeds where there are several; NAME.low and NAME.high are Student's 95 % interval over them (of
+perplexities over their logarithms, because none is below 1), NAME.sd is their standard deviation, NAME.seeds their
+number. NAME.text.low and .high are a bootstrap interval over blocks of
 the text, NAME.reviews.low and .high an interval over test reviews, both of the first seed.
 """
 
@@ -58,7 +59,9 @@ def over_seeds(name: str, sample: Any) -> Figures:
     sample = np.asarray(sample, float)
     found = {name: float(sample.mean()), f"{name}.seeds": float(len(sample))}
     if len(sample) > 1:
-        _, found[f"{name}.low"], found[f"{name}.high"] = t_interval(sample)
+        positive = name.endswith("ppl")
+        _, low, high = np.exp(t_interval(np.log(sample))) if positive else t_interval(sample)
+        found |= {f"{name}.low": float(low), f"{name}.high": float(high)}
         found[f"{name}.sd"] = float(sample.std(ddof=1))
     return found
 

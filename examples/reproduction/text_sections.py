@@ -17,8 +17,8 @@ TEXTS = {"shakespeare": "Shakespeare, held out", "wikipedia": "Wikipedia", "revi
 SOURCES = {"shakespeare": "trained on Shakespeare", "reviews": "trained on reviews", "both": "half of each"}
 INTRODUCTION = (
     "Every claim with what was published, what we measured on our own engine, and a verdict in a word. Figures in "
-    "brackets are 95\u00a0% intervals: Student's over seeds where there are several, else over blocks of the text or "
-    "over test reviews; ¹ marks a figure of one seed."
+    "brackets are 95\u00a0% intervals: Student's over seeds where there are several (of perplexities, over their "
+    "logarithms), else over blocks of the text or over test reviews; ¹ marks a figure of one seed."
 )
 
 

@@ -190,6 +190,14 @@ def test_one_seed_has_no_interval_and_three_have_students():
     assert found["x.high"] - found["x"] == pytest.approx(half, rel=1e-6) and found["x"] == pytest.approx(0.3)
 
 
+def test_an_interval_of_perplexities_stays_above_1():
+    """Two seeds that are far apart: Student's interval of the values themselves would begin far below 0."""
+    found = over_seeds("x.ppl", [np.exp(3.0), np.exp(3.2)])
+    half = 12.7062 * np.std([3.0, 3.2], ddof=1) / 2**0.5
+    assert found["x.ppl.low"] == pytest.approx(np.exp(3.1 - half), rel=1e-5) and found["x.ppl.low"] > 1
+    assert found["x.ppl.high"] == pytest.approx(np.exp(3.1 + half), rel=1e-5)
+
+
 def test_hits_of_each_review_are_averaged_over_seeds():
     results = {
         f"n-{i}": {"right": np.packbits(np.array(bits, bool)).tobytes().hex()}
