@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tinygrad_nlp.nlp import bags, models
 from tinygrad_nlp.optim import SGD, Adam, Optimizer
 from tinygrad_nlp.parallel import Ranks
 from tinygrad_nlp.recurrent import lstm_states
+from tinygrad_nlp.soap import SOAP
 
 from .kernels import Arrays, Side
 
@@ -112,7 +114,9 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool, ranks: Ra
     )
 
 
-def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1, ranks: Ranks = ALONE) -> Side:
+def character_rnn(
+    parameters: Arrays, batches: Any, cell: str, pieces: int = 1, soap: bool = False, ranks: Ranks = ALONE
+) -> Side:
     (V, D), H = parameters[0].shape, len(parameters[3])
     model = models.CharRNN(V, D, H, cell, rng=np.random.default_rng(0))
 
@@ -129,16 +133,16 @@ def character_rnn(parameters: Arrays, batches: Any, cell: str, pieces: int = 1, 
         return total / labels.size
 
     loss = whole if pieces == 1 else in_pieces
-    return training(model, parameters, batches, lambda model: Adam(model, 0.005), loss, ranks)
+    return training(model, parameters, batches, partial(SOAP if soap else Adam, lr=0.005), loss, ranks)
 
 
-def word_rnn(parameters: Arrays, batches: Any, ranks: Ranks = ALONE) -> Side:
+def word_rnn(parameters: Arrays, batches: Any, soap: bool = False, ranks: Ranks = ALONE) -> Side:
     model = models.WordRNN(*parameters[0].shape, rng=np.random.default_rng(0))
     return training(
         model,
         parameters,
         batches,
-        lambda model: Adam(model, 0.003),
+        partial(SOAP if soap else Adam, lr=0.003),
         lambda ids, labels: softmax_cross_entropy(model(ids)[0], labels),
         ranks,
     )

@@ -174,6 +174,7 @@ def test_recipes_are_those_of_the_examples(name):
         r = char_rnn.RECIPES[recipe]
         assert (V, D, *ids.shape) == (len(char_rnn.ALPHABET), r.embedding, r.chunk, r.batch)
         assert len(piece.parameters[3]) == r.hidden and piece.settings["cell"] == r.cell
+        assert piece.settings.get("soap", False) == (r.optimizer == "soap")
     elif example == "word_rnn":
         r = word_rnn.Recipe()
         assert (D, *ids.shape) == (r.size, r.chunk, r.batch)

@@ -27,8 +27,8 @@ LEGEND = {
     "smoke": "a few steps of everything: no verdict",
     ONE_SEED: "of one seed, so what another would give is not known; its interval is over the text or the reviews",
 }
-NONE_CHOSEN, GIVEN, TEST_SEEN = "nothing", "nothing: the recipe was given", "the recipe, with test figures in view"
-VALIDATION, FIRST_HALF = "the epoch, on validation reviews", "weight and order, on the first half; rates were given"
+NONE_CHOSEN, TEST_SEEN = "nothing", "the recipe, with test figures in view"
+VALIDATION, FIRST_HALF = "the epoch, on validation reviews", f"weight and order, on the first half; {TEST_SEEN}"
 Row = dict[str, Any]
 
 
