@@ -67,17 +67,20 @@ class Optimizer(habits.Answering):
         """Update every parameter that has a gradient."""
         self.steps += 1
         for name, t in self.parameters.items():
-            if (g := t.grad) is None:
-                continue
-            w, buffers = writable(t), self.buffers[name]
-            if isinstance(g, RowSparse):
-                self.update_rows(g, [w, *buffers])
-            elif w.size <= BLOCK:
-                self.update(w, g, *buffers)
-            else:
-                n = rows_in_block(w.shape)
-                for i in range(0, len(w), n):
-                    self.update(w[i : i + n], g[i : i + n], *(a[i : i + n] for a in buffers))
+            if t.grad is not None:
+                self.update_parameter(name, writable(t), t.grad)
+
+    def update_parameter(self, name: str, w: np.ndarray, g: Any) -> None:
+        """Update the weights of one parameter and its buffers: only looked-up rows, or all of it block by block."""
+        buffers = self.buffers[name]
+        if isinstance(g, RowSparse):
+            self.update_rows(g, [w, *buffers])
+        elif w.size <= BLOCK:
+            self.update(w, g, *buffers)
+        else:
+            n = rows_in_block(w.shape)
+            for i in range(0, len(w), n):
+                self.update(w[i : i + n], g[i : i + n], *(a[i : i + n] for a in buffers))
 
     def update_rows(self, g: RowSparse, arrays: list[np.ndarray]) -> None:
         """Update the weights and buffers of the rows that have a gradient."""

@@ -2,9 +2,10 @@
 
     optimizer = SOAP(model, lr=0.007)
 
-Adam divides each number's step by the size of that number's gradients. Where inputs of a layer go up and down together,
-as the states of a recurrent network do, all their rows of the gradient say nearly the same, and what tells them apart
-is drowned. SOAP turns the gradient first: into the eigenvectors of g gᵀ, along which rows are uncorrelated.
+Adam divides each number's step by the size of that number's gradients. Where a layer's inputs rise and fall together,
+as the states of a recurrent network do, their rows of the gradient are nearly alike, and the small differences between
+them are lost. SOAP first turns the gradient into the eigenvectors of the averaged g gᵀ: in that basis its rows are
+uncorrelated.
 """
 
 from __future__ import annotations
@@ -14,22 +15,27 @@ from typing import Any
 import numpy as np
 
 from .core.sparse import RowSparse
-from .engine import writable
 from .optim import Adam, Betas, in_range
 
 
 class SOAP(Adam):
-    """For a matrix w (n, k): Adam for Qᵀ g, whose change of w is Q times what Adam says; for all else it is Adam.
+    """For a matrix w (n, k), Adam is given Qᵀ g, and w changes by Q times the change that Adam makes; all else is left
+    to Adam.
 
-    Every `every` steps C ← β C + (1 − β) g gᵀ (n, n) and Q ← the orthonormal factor of C Q, one step of the power
-    iteration to the eigenvectors of C (orthogonal iteration: Golub and Van Loan 2013, section 8.2.4); m turns with Q.
-    Vyas et al. 2024, "SOAP: Improving and stabilizing Shampoo using Adam", its one-sided form, on the side of what
-    comes in; Gupta et al. 2018, "Shampoo". Q starts as the identity, with which SOAP is Adam, and C is damped by a
-    hundredth of its mean eigenvalue, so that rounding does not choose a basis where the gradients have none.
+    At every `every`-th gradient of a matrix, the first included, its moment C ← β C + (1 − β) g gᵀ (n, n) takes in that
+    gradient, and Q ← the orthonormal factor of (C + δI) Q with its columns in the order of their eigenvalues: one step
+    of orthogonal iteration to the eigenvectors of C (Golub and Van Loan 2013, section 8.2.4). m is turned into the new
+    basis; v goes along with its column, because Q changes little. δ is `damping` times the mean eigenvalue. Directions
+    much weaker than that stay mixed, which is the price of results that rounding does not change.
 
-    A step costs two more products of (n, n) by (n, k). Matrices of more than `largest` rows, such as large tables of
-    embeddings, are left to Adam; row-sparse gradients of smaller ones are taken as arrays. Raises ValueError for
-    settings out of range.
+    Vyas et al. 2024, "SOAP: Improving and stabilizing Shampoo using Adam", one-sided. There every gradient goes into C,
+    Q begins with exact eigenvectors instead of the identity, and the side that is turned is the smaller one; here it is
+    the side of what comes in. Gupta et al. 2018, "Shampoo".
+
+    A step costs two more products of (n, n) by (n, k), and now and then a QR decomposition (n, n) and four products.
+    Matrices of more than `largest` rows, such as tables of many words, are left to Adam; row-sparse gradients of
+    smaller ones are taken as arrays. Raises ValueError for settings out of range, FloatingPointError for a matrix's
+    gradient that is not finite or too large to square, before anything of that matrix has changed.
     """
 
     def __init__(
@@ -38,47 +44,51 @@ class SOAP(Adam):
         lr: float = 0.003,
         betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
-        decay: float = 0.8,  # β
+        *,
+        decay: float = 0.8,  # β, of C
+        damping: float = 0.01,
         every: int = 10,
         largest: int = 1_000,
     ) -> None:
         super().__init__(model, lr, betas, eps)
-        self.decay, self.every = in_range("decay", decay, 0, 1), int(in_range("every", every, 1))
-        self.covariances, self.bases = {}, {}
+        self.decay, self.damping = in_range("decay", decay, 0, 1), in_range("damping", damping, 0)
+        if every < 1 or every != int(every):
+            raise ValueError(f"every is {every}: use a whole number of 1 or more")
+        self.every = int(every)
+        self.moments, self.bases, self.seen = {}, {}, {}
         for name, t in self.parameters.items():
-            if t.ndim == 2 and t.size and len(t) <= largest:
-                self.covariances[name] = np.zeros((len(t), len(t)), t.dtype)
-                self.bases[name] = np.eye(len(t), dtype=t.dtype)
+            if t.ndim == 2 and t.size and t.shape[0] <= largest:
+                self.moments[name] = np.zeros((t.shape[0], t.shape[0]), t.dtype)
+                self.bases[name] = np.eye(t.shape[0], dtype=t.dtype)
+                self.seen[name] = np.array(0)  # gradients so far
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        turned = {name: t for name, t in self.parameters.items() if t.grad is not None and name in self.bases}
-        gradients = {name: t.grad for name, t in turned.items()}
-        for t in turned.values():
-            t.grad = None
-        super().step()
-        for name, t in turned.items():
-            t.grad = g = gradients[name]
-            if isinstance(g, RowSparse):
-                g = g.todense()
+    def update_parameter(self, name: str, w: np.ndarray, g: Any) -> None:
+        if name not in self.bases:
+            return super().update_parameter(name, w, g)
+        g = g.todense() if isinstance(g, RowSparse) else g
+        if not np.isfinite(np.vdot(g, g)):
+            what = f"the gradient of {name!r} {g.shape} is not finite, or too large to square"
+            raise FloatingPointError(f"SOAP: {what}: run the step under watch() to see the call it comes from")
+        if self.seen[name] % self.every == 0:
             self.turn(name, g)
-            change, Q = np.zeros_like(g), self.bases[name]
-            self.update(change, Q.T @ g, *self.buffers[name])
-            w = writable(t)
-            w += Q @ change
+        self.seen[name] += 1
+        Q, change = self.bases[name], np.zeros_like(w)
+        self.update(change, Q.T @ g, *self.buffers[name])  # what Adam makes of zeros is its change
+        w += Q @ change
 
     def turn(self, name: str, g: np.ndarray) -> None:
-        """Every few steps, bring the basis of a matrix nearer to the eigenvectors of its gradients."""
-        if (self.steps - 1) % self.every:
-            return
-        C, Q, m = self.covariances[name], self.bases[name], self.buffers[name][0]
+        """Bring the basis of a matrix nearer to the eigenvectors of its gradients, and the moments with it."""
+        C, Q, (m, v) = self.moments[name], self.bases[name], self.buffers[name]
         C *= self.decay
         C += (1 - self.decay) * (g @ g.T)
-        new, _ = np.linalg.qr(C @ Q + 0.01 * np.trace(C) / len(C) * Q)
-        m[...] = (new.T @ Q) @ m
+        eigenvalues = np.einsum("ij,ij->j", Q, C @ Q)  # qᵀ C q of each column, as well as they are known
+        order = np.argsort(-eigenvalues, kind="stable")
+        m[...], v[...], old = m[order], v[order], Q[:, order]
+        new, _ = np.linalg.qr(C @ old + self.damping * np.trace(C) / len(C) * old)
+        m[...] = (new.T @ old) @ m
         Q[...] = new
 
     def named_buffers(self) -> dict[str, np.ndarray]:
-        """Every buffer as "slot.parameter": m, v, and of each matrix covariance and basis."""
-        more = {"covariance": self.covariances, "basis": self.bases}
+        """Every buffer as "slot.parameter": m, v, and of each matrix moment, basis and seen."""
+        more = {"moment": self.moments, "basis": self.bases, "seen": self.seen}
         return super().named_buffers() | {f"{slot}.{name}": a for slot, of in more.items() for name, a in of.items()}
