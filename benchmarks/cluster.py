@@ -104,7 +104,7 @@ def costs(build: Callable[[int], work.Work], B: int, seconds: float) -> Costs:
     the bytes of its gradients."""
     batches = sorted({max(1, B // k) for k in (1, 2, 4, 8)})
     clock, each_seconds = time.process_time, seconds / len(batches)
-    each = [min(ranks.timed(build(b).side("ours")[0], each_seconds, clock)) for b in batches]
+    each = [min(ranks.timed(build(b).side("ours")[0], each_seconds, clock, work.BURST)) for b in batches]
     a, c = line(1.0, np.array(batches, float), np.array(each)) if B > 1 else (each[0], 0.0)
     piece = build(B)
     table, *others = piece.parameters

@@ -78,9 +78,14 @@ def side(piece: work.Work, world: Ranks) -> Callable[[], float]:
 
 
 def in_turns(
-    world: Ranks, alone: dict[str, Callable[[], Any]], together: dict[str, Callable[[], Any]], seconds: float
+    world: Ranks,
+    alone: dict[str, Callable[[], Any]],
+    together: dict[str, Callable[[], Any]],
+    seconds: float,
+    burst: int = 3,
 ) -> dict[str, list[float]]:
-    """Seconds a step, wall clock. Rank 0 says whose turn it is; meanwhile the others sleep, or work with it."""
+    """Seconds a step, wall clock, in bursts of a few. Rank 0 says whose turn it is; meanwhile the others sleep, or work
+    with it."""
     names, steps = [*alone, *together], list(together.values())
     times: dict[str, list[float]] = {name: [] for name in names}
     end, order = time.perf_counter() + seconds, []
@@ -93,14 +98,14 @@ def in_turns(
         if turn == -1:
             return {name: t[1:] for name, t in times.items()}  # the first ones make buffers
         if world.rank == 0 and turn < len(alone):
-            name, step, n = names[turn], alone[names[turn]], 3
+            name, step = names[turn], alone[names[turn]]
         else:
             at = turn - (len(alone) if world.rank == 0 else 0)
-            name, step, n = list(together)[at], steps[at], 3
+            name, step = list(together)[at], steps[at]
         start = time.perf_counter()
-        for _ in range(n):
+        for _ in range(burst):
             step()
-        times[name].append((time.perf_counter() - start) / n)
+        times[name].append((time.perf_counter() - start) / burst)
 
 
 def told(world: Ranks, turn: int, alone: int) -> int:
@@ -141,18 +146,24 @@ def worker(seconds: float) -> None:
     for name, (build, B) in work.RECIPES.items():
         if world.size <= B:
             step = side(build(B), world)
-            times = in_turns(world, {}, {name: step}, seconds)[name] if world.size > 1 else timed(step, seconds)
+            if world.size > 1:
+                times = in_turns(world, {}, {name: step}, seconds, work.BURST)[name]
+            else:
+                times = timed(step, seconds, burst=work.BURST)
             found["steps"][name] = statistics.median(times)
     if world.rank == 0:
         print(json.dumps(found))
 
 
-def timed(step: Callable[[], Any], seconds: float, clock: Callable[[], float] = time.perf_counter) -> list[float]:
-    """The time of each step, by a clock: five steps at least, after one that does not count."""
+def timed(
+    step: Callable[[], Any], seconds: float, clock: Callable[[], float] = time.perf_counter, burst: int = 1
+) -> list[float]:
+    """The time of a step, by a clock, in each of five bursts at least, after a step that does not count."""
     step()
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
         start = clock()
-        step()
-        times.append(clock() - start)
+        for _ in range(burst):
+            step()
+        times.append((clock() - start) / burst)
     return times

@@ -91,7 +91,7 @@ def averaged_embedding(B: int = 64, V: int = 30_000, D: int = 100, words: int = 
 
 def character_rnn(cell: str, T: int, B: int, H: int, V: int = 100, D: int | None = None) -> Work:
     """Embedding, of the same size as the hidden state unless D says otherwise, softmax over the alphabet, loss of every
-    step, Adam."""
+    step, Adam (or by_soap)."""
     D = D or H
     rng, gates = np.random.default_rng(0), {"rnn": 1, "gru": 3, "lstm": 4}[cell]
     batches = [tuple(rng.integers(0, V, (2, T, B))) for _ in range(4)]
@@ -134,14 +134,17 @@ WORK: dict[str, Callable[[], Work]] = {
 def by_soap(build: Callable[[int], Work], B: int) -> Work:
     """A piece of work whose optimiser is SOAP instead of Adam; of ours only."""
     piece = build(B)
-    return replace(piece, settings=piece.settings | {"soap": True})
+    return replace(piece, settings=piece.settings | {"soap": True}, sides=("ours",), goals={})
+
+
+BURST = 10  # steps of a recipe that are timed together, because SOAP turns its bases at every tenth
 
 
 # The recipes of the examples, as many ranks share them: what builds one for a batch of B, and its B
 RECIPES: dict[str, tuple[Callable[[int], Work], int]] = {
     "bigram: V 2,000, B 50": (bigram, 50),
     "char_rnn, literal: GRU 100, T 400, B 1": (lambda B: character_rnn("gru", 400, B, 100), 1),
-    "char_rnn, strong: GRU 256, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 256, D=100)), 32),
+    "char_rnn, strong: GRU 320, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 320, D=100)), 32),
     "char_rnn, best: GRU 384, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 384, D=100)), 32),
     "word_rnn: GRU 200, V 2,000, T 35, B 20": (partial(by_soap, word_rnn), 20),
     "sentiment: V 30,000, B 64": (averaged_embedding, 64),

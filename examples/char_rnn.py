@@ -66,8 +66,8 @@ class Recipe:
 
 LITERAL = Recipe()
 STRONG = Recipe(
-    hidden=256, chunk=32, batch=32, steps=1_300, optimizer="soap", rate=0.007, decay=True, warm_up=100, clip=1,
-    carried=True,
+    hidden=320, chunk=32, batch=32, steps=1_000, optimizer="soap", rate=0.006, decay=True, warm_up=100, clip=1,
+    average=0.99, carried=True,
 )  # fmt: skip
 RECIPES = {
     "literal": LITERAL,

@@ -177,7 +177,7 @@ def test_recipes_are_those_of_the_examples(name):
         assert piece.settings.get("soap", False) == (r.optimizer == "soap")
     elif example == "word_rnn":
         r = word_rnn.Recipe()
-        assert (D, *ids.shape) == (r.size, r.chunk, r.batch)
+        assert (D, *ids.shape) == (r.size, r.chunk, r.batch) and piece.settings["soap"]
     elif example == "bigram":
         assert (D, piece.parameters[1].shape[1], *ids.shape) == (bigram.DIMENSION, bigram.HIDDEN, bigram.BATCH)
     else:
