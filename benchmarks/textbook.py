@@ -114,7 +114,7 @@ def averaged_embedding(parameters: Arrays, batches: Any, sparse: bool) -> Side:
         loss, d = cross_entropy(means @ W + b, labels)
         dE = np.zeros_like(E)
         for bag, g in zip(bags, d @ W.T, strict=True):
-            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))  # slow, for words that are there twice, as above
+            np.add.at(dE, bag, g / np.float32(max(len(bag), 1)))  # slow, for words that are there twice
         rows = np.unique(ids)
         update([(rows, dE[rows]) if sparse else dE, means.T @ d, d.sum(axis=0)])
         return loss
