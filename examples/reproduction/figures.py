@@ -2,8 +2,8 @@
 
 NAME is a mean over seeds where there are several; NAME.low and NAME.high are Student's 95 % interval over them (of
 perplexities over their logarithms, because none is below 1), NAME.sd is their standard deviation, NAME.seeds their
-number. NAME.text.low and .high are a bootstrap interval over blocks of
-the text, NAME.reviews.low and .high an interval over test reviews, both of the first seed.
+number. NAME.text.low and .high are a bootstrap interval over blocks of the text, NAME.reviews.low and .high an interval
+over test reviews, both of the first seed.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ def recipe(recipe: char_rnn.Recipe, state: str) -> char_rnn.Recipe:
     """All of it on the real corpora, a twentieth on the built-in ones, a few steps for --smoke."""
     if state == "smoke":
         return replace(recipe, steps=6, hidden=32, embedding=32)
-    return replace(recipe, steps=max(recipe.steps // 20, 100)) if state else recipe
+    if state:
+        steps = max(recipe.steps // 20, 100)
+        return replace(recipe, steps=steps, warm_up=min(recipe.warm_up, steps // 5))  # 100 would be all of it
+    return recipe
 
 
 def setting(setting: sentiment.Setting, state: str) -> sentiment.Setting:

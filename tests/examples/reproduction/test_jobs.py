@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
+import char_rnn
 import pytest
-from reproduction import jobs
+from reproduction import jobs, plan
 from reproduction.jobs import Job, perform_all
 
 from tests.examples.reproduction.small_jobs import EXAMPLES, draws, log, script
@@ -90,3 +91,10 @@ def test_the_source_of_the_experiments_has_the_examples_they_use_but_not_the_rep
     names = {path.name for path in jobs.with_imports(EXAMPLES / "reproduction" / "sentiment_experiments.py")}
     assert {"sentiment_experiments.py", "sentiment.py", "review_bags.py", "common.py"} <= names
     assert not names & {"claims.py", "text_sections.py", "page.py", "reproduce.py", "bigram.py"}
+
+
+@pytest.mark.parametrize("name", char_rnn.RECIPES)
+def test_a_short_training_does_not_warm_up_all_of_the_time(name):
+    short = plan.recipe(char_rnn.RECIPES[name], "built-in")
+    assert short.steps >= 100 and short.warm_up <= short.steps / 5
+    assert plan.recipe(char_rnn.RECIPES[name], "") == char_rnn.RECIPES[name]
