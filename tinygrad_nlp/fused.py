@@ -213,6 +213,8 @@ def embedding_bag_reference(table: Array, ids: Any, offsets: Any) -> Array:
 
 def d_embedding_bag(g: Array, y: Array, table: Array, ids: Any, offsets: Any, *, saved: Any) -> Array:
     """A row of a bag of n gets g / n, once for each time it is there: Aᵀ g, of A only the columns in use."""
+    if saved is None:
+        return d_embedding(g, y, table, ids)
     used = np.zeros(len(table), bool)
     used[saved.indices] = True
     rows = np.flatnonzero(used)
@@ -242,6 +244,8 @@ def embedding_bag(table: Array, ids: Any, offsets: Any) -> Array:
         raise ValueError(
             f"embedding_bag: offsets must start at 0, never decrease and end by {len(ids)}, the number of ids"
         )
+    if len(ids) == len(lengths) and np.all(lengths == 1):  # bags of one are lookups
+        return Saved(table.take(ids, 0), None)
     weights = np.repeat((1 / np.maximum(lengths, 1)).astype(table.dtype), lengths)
     A = scipy.sparse.csr_array((weights, ids, bounds), (len(offsets), len(table)))  # the means are A table
     return Saved(np.asarray(A @ table), A)

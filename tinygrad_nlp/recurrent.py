@@ -111,36 +111,32 @@ def d_gru(g: Array, y: Array, x: Array, h0: Array, W: Array, *, saved: Any) -> A
     """From h' = (1 − z) n + z h, with a = h W: δn = δh' (1 − z)(1 − n²), δr = δn aₙ r(1 − r), δz = δh' (h − n) z(1 −
     z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
     all steps at once."""
-    states, gates, rz, n, a_n = saved
-    H = W.shape[0]
+    states, rz, n, a_n = saved
+    H, d = W.shape[0], np.empty_like(x, a_n.dtype)  # δr, δz and δn r
+    dr, dz, drz, dn_r = d[..., :H], d[..., H : 2 * H], d[..., : 2 * H], d[..., 2 * H :]
     r, z = rz[..., :H], rz[..., H:]
-    drz, dz_factor = rz * rz, states[:-1] - n
+    np.multiply(rz, rz, out=drz)
     np.subtract(rz, drz, out=drz)  # σ′ of both gates
-    dr, dz = drz[..., :H], drz[..., H:]
     dr *= a_n
+    dz_factor = np.subtract(states[:-1], n, out=a_n)  # aₙ is not needed any more
     dz *= dz_factor
     dn = np.multiply(n, n, out=dz_factor)
     np.subtract(1, dn, out=dn)
     dn *= np.subtract(1, z, out=n)  # (1 − z)(1 − n²), and n is not needed any more
-    dn_r = a_n  # aₙ is not needed any more: δn r takes its place, step by step
-    W_rz, W_n = np.ascontiguousarray(W[:, : 2 * H].T), np.ascontiguousarray(W[:, 2 * H :].T)
-    dh, through = np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
-    steps = zip(g[::-1], dr[::-1], dz[::-1], drz[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
-    for g_t, dr_t, dz_t, drz_t, dn_t, dn_r_t, r_t, z_t in steps:
+    W_T, dh, through = np.ascontiguousarray(W.T), np.zeros(h0.shape, dn.dtype), np.empty(h0.shape, dn.dtype)
+    steps = zip(g[::-1], dr[::-1], dz[::-1], d[::-1], dn[::-1], dn_r[::-1], r[::-1], z[::-1], strict=True)
+    for g_t, dr_t, dz_t, d_t, dn_t, dn_r_t, r_t, z_t in steps:
         dh += g_t
         dn_t *= dh
         dz_t *= dh
         dr_t *= dn_t
         np.multiply(dn_t, r_t, dn_r_t)
         dh *= z_t
-        drz_t.dot(W_rz, through)
+        d_t.dot(W_T, through)
         dh += through
-        dn_r_t.dot(W_n, through)
-        dh += through
-    dW = np.concatenate([flat_product(states[:-1], drz), flat_product(states[:-1], dn_r)], axis=1)
-    dx = gates  # r, z and n lie in it, which are not needed any more
-    dx[..., : 2 * H], dx[..., 2 * H :] = drz, dn
-    return dx, dh, dW
+    dW = flat_product(states[:-1], d)
+    dn_r[...] = dn
+    return d, dh, dW
 
 
 @op(d_gru, reference=gru_reference)
@@ -155,11 +151,8 @@ def gru(x: Array, h0: Array, W: Array) -> Array:
     (T, B), H = x.shape[:2], h0.shape[-1]
     states, a_n, product = np.empty((T + 1, B, H), dtype), np.empty((T, B, H), dtype), np.empty((B, H), dtype)
     states[0] = h0
-    gates, half = np.empty((T, B, 3 * H), dtype), np.full((B, 2 * H), 0.5, x.dtype)
-    rz = gates.reshape(-1)[: T * B * 2 * H].reshape(T, B, 2 * H)  # r and z side by side for the loop, then all n
-    n = gates.reshape(-1)[T * B * 2 * H :].reshape(T, B, H)
-    np.multiply(x[..., : 2 * H], half, out=rz)  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
-    n[...] = x[..., 2 * H :]
+    half = np.full((B, 2 * H), 0.5, x.dtype)  # σ(a) = (1 + tanh(a/2)) / 2: the inner halves are taken once, here
+    rz, n = (x[..., : 2 * H] * half).astype(dtype, copy=False), x[..., 2 * H :].astype(dtype)
     W_rz, W_n, a_rz = 0.5 * W[:, : 2 * H], np.ascontiguousarray(W[:, 2 * H :]), np.empty((B, 2 * H), dtype)
     steps = zip(states, states[1:], rz, rz[..., :H], rz[..., H:], n, a_n, strict=False)
     for before, now, rz_t, r_t, z_t, n_t, a_n_t in steps:
@@ -175,7 +168,7 @@ def gru(x: Array, h0: Array, W: Array) -> Array:
         np.subtract(before, n_t, now)
         now *= z_t
         now += n_t
-    return Saved(states[1:], (states, gates, rz, n, a_n))
+    return Saved(states[1:], (states, rz, n, a_n))
 
 
 # --- LSTM: gates i, f, g, o, stacked in that order --------------------------------------------------------------------
