@@ -32,7 +32,7 @@ class SOAP(Adam):
     Q begins with exact eigenvectors instead of the identity, and the side that is turned is the smaller one; here it is
     the side of what comes in. Gupta et al. 2018, "Shampoo".
 
-    A step costs two more products of (n, n) by (n, k), and now and then a QR decomposition (n, n) and four products.
+    A step costs two more products of (n, n) by (n, k), and now and then a QR decomposition (n, n) and three products.
     Matrices of more than `largest` rows, such as tables of many words, are left to Adam; row-sparse gradients of
     smaller ones are taken as arrays. Raises ValueError for settings out of range, FloatingPointError for a matrix's
     gradient that is not finite or too large to square, before anything of that matrix has changed.
@@ -81,10 +81,11 @@ class SOAP(Adam):
         C, Q, (m, v) = self.moments[name], self.bases[name], self.buffers[name]
         C *= self.decay
         C += (1 - self.decay) * (g @ g.T)
-        eigenvalues = np.einsum("ij,ij->j", Q, C @ Q)  # qᵀ C q of each column, as well as they are known
+        CQ = C @ Q
+        eigenvalues = np.einsum("ij,ij->j", Q, CQ)  # qᵀ C q of each column, as well as they are known
         order = np.argsort(-eigenvalues, kind="stable")
         m[...], v[...], old = m[order], v[order], Q[:, order]
-        new, _ = np.linalg.qr(C @ old + self.damping * np.trace(C) / len(C) * old)
+        new, _ = np.linalg.qr(CQ[:, order] + self.damping * np.trace(C) / len(C) * old)
         m[...] = (new.T @ old) @ m
         Q[...] = new
 
