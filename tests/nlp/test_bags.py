@@ -54,6 +54,18 @@ def test_word_dropout_drops_at_its_rate_and_draws_the_survivor_evenly():
             bags.word_dropout(ids, offsets, rate, np.random.default_rng(0))
 
 
+KEYS = st.lists(st.integers(-3, 9) | st.sampled_from([2**40, 2**62]), max_size=20)
+
+
+@given(KEYS, st.sampled_from([np.int32, np.int64]))
+def test_numbered_numbers_keys_as_unique_does(keys, dtype):
+    """Small keys, and such that do not fit beside their place in one integer."""
+    keys = np.array([key for key in keys if key < 2**31 or dtype == np.int64], dtype)
+    listed, numbers = bags.numbered(keys)
+    assert listed.tolist() == sorted({key for key in keys.tolist() if key >= 0})
+    assert numbers.tolist() == [listed.tolist().index(key) if key >= 0 else -1 for key in keys.tolist()]
+
+
 def test_no_buckets_and_no_batches_are_refused():
     for buckets in (0, -1):
         with pytest.raises(ValueError, match=f"buckets is {buckets}: use 1 or more"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinygrad_nlp import Tensor, gradcheck, gradients
 from tinygrad_nlp.nlp import bags, naive_bayes
-from tinygrad_nlp.nlp.naive_bayes import Grams, log_ratio, logistic_regression, sparse_product, weighted
+from tinygrad_nlp.nlp.naive_bayes import Grams, joined, log_ratio, logistic_regression, sparse_product, weighted
 
 TEXTS = st.lists(st.lists(st.integers(0, 5), max_size=7), min_size=1, max_size=8)
 
@@ -21,7 +21,7 @@ def grams_of(text, order):
 def test_the_grams_of_texts_are_those_that_the_first_texts_have(train, test, order):
     grams = Grams(*bags.from_lists(train, np.int32), order)
     known = set().union(*(grams_of(text, order) for text in train))
-    assert grams.count == len(known)
+    assert grams.own.shape[1] == len(known)
     for texts in (train, test):
         X = grams.matrix(*bags.from_lists(texts, np.int32))
         assert X.sum(1).tolist() == [len(grams_of(text, order) & known) for text in texts]
@@ -33,7 +33,8 @@ def test_the_grams_of_texts_are_those_that_the_first_texts_have(train, test, ord
 def test_an_id_that_the_first_texts_have_not_makes_no_gram_of_theirs():
     """(0, 2) of ids below 2 would be named as (1, 0) is."""
     grams = Grams(np.array([1, 0]), np.array([0]), 2)
-    assert grams.count == 3 and grams.matrix(np.array([0, 2, 0]), np.array([0])).toarray().tolist() == [[1, 0, 0]]
+    assert grams.own.shape[1] == 3
+    assert grams.matrix(np.array([0, 2, 0]), np.array([0])).toarray().tolist() == [[1, 0, 0]]
 
 
 def test_the_ratio_by_hand():
@@ -68,6 +69,36 @@ def test_the_fit_is_at_the_minimum(sparse):
         assert loss(fit.w + 0.01 * rng.normal(size=3), fit.b + 0.01 * rng.normal()) >= best - 1e-6
     np.testing.assert_allclose(fit.log_odds(X), dense @ fit.w + fit.b)
     assert naive_bayes.Linear._fields[-1] == "evaluations"
+
+
+@given(TEXTS, st.integers(1, 3))
+def test_joined_columns_give_the_same_fit(texts, order):
+    """As a fit of all columns, its log-odds of other texts included, whatever the values; and PᵀP = 1."""
+    rng, ids = np.random.default_rng(len(texts)), bags.from_lists(texts, np.int32)
+    labels, grams = rng.integers(0, 2, len(texts)), Grams(*ids, order)
+    X = weighted(grams.own, rng.normal(size=grams.own.shape[1]))
+    P = joined(X)
+    once = np.asarray(grams.own.sum(0)) == 1
+    assert P.shape == (X.shape[1], np.sum(~once) + len(texts))
+    gram = (P.T @ P).toarray()
+    np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-12)
+    filled = np.diag(gram) > 0
+    np.testing.assert_allclose(np.diag(gram)[filled], 1)
+    assert filled.sum() == np.sum(~once) + len(np.unique(grams.own[:, once].nonzero()[0]))
+    one, other = (logistic_regression(A, labels, strength=2.0, steps=5) for A in (X, X @ P))
+    Y = weighted(grams.matrix(*bags.from_lists([text[1:] for text in texts], np.int32)), rng.normal(size=X.shape[1]))
+    np.testing.assert_allclose(other.log_odds(Y @ P), one.log_odds(Y), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(P @ other.w, one.w, rtol=1e-6, atol=1e-8)
+
+
+def test_a_gram_that_no_text_has_weighs_nothing():
+    """As if its column were not there, in the ratio and in the fit."""
+    X = scipy.sparse.csr_array(np.array([[1.0, 0, 0, 1], [1, 0, 1, 0], [0, 0, 1, 0]]))
+    labels, some = np.array([1, 1, 0]), [0, 2, 3]
+    ratio = log_ratio(X, labels)
+    assert ratio[1] == 0
+    np.testing.assert_array_equal(ratio[some], log_ratio(X[:, some], labels))
+    assert joined(weighted(X, ratio)).toarray()[1].tolist() == [0] * 5  # two common columns and three rows
 
 
 def test_evaluations_are_counted():

@@ -58,6 +58,29 @@ def ascending(keys: np.ndarray) -> np.ndarray:
     return keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
 
 
+def numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The keys (N,) of 0 or more, each once and ascending, and each key's number among them, −1 for a negative one.
+
+    As np.unique with return_inverse, in a fraction of its time: key and place are sorted as one integer, because NumPy
+    sorts integers several times as fast as it finds their order.
+
+    >>> numbered(np.array([40, -1, 20, 40]))
+    (array([20, 40]), array([ 1, -1,  0,  1]))
+    """
+    bits = max(len(keys) - 1, 0).bit_length()
+    if int(keys.max(initial=0)).bit_length() + bits > 63:  # both do not fit
+        listed, numbers = np.unique(keys, return_inverse=True)
+        negative = int(np.searchsorted(listed, 0))
+        return listed[negative:], np.maximum(numbers - negative, -1)
+    there = np.flatnonzero(keys >= 0)
+    both = np.sort(keys[there].astype(np.int64) << bits | there)
+    key, place = both >> bits, both & ((1 << bits) - 1)
+    new = np.diff(key, prepend=-1) > 0
+    numbers = np.full(len(keys), -1)
+    numbers[place] = np.cumsum(new) - 1
+    return key[new], numbers
+
+
 def shuffled(count: int, size: int, rng: np.random.Generator | None = None) -> Iterator[np.ndarray]:
     """Row numbers 0 … count − 1 in batches of `size` (the last may be smaller), shuffled by `rng` if there is one.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .bags import ascending
+from .bags import numbered
 
 # --- Bigrams: pairs are rows (previous id, next id), (N, 2), and every method gives (N,) ------------------------------
 
@@ -126,17 +126,18 @@ class NGrams:
         self.size, self.keys = size, []
         grams: list[np.ndarray] = []  # of each order, the number of the gram that ends at each place, −1 for none
         for _ in range(order):
-            keys = ascending(self._keys(ids, grams))
-            self.keys.append(keys[keys >= 0])
-            grams.append(self._numbers(ids, grams))
+            keys, numbers = numbered(self._keys(ids, grams))
+            self.keys.append(keys)
+            grams.append(numbers)
         self.order, self.parts = order, []
         ends = np.ones(len(ids), bool) if predicted is None else predicted
         for k, numbers in enumerate(grams):
             counted = numbers[ends & (numbers >= 0)]
             if k + 1 < order:  # each different longer gram once, by its last k + 1 ids
-                longer = np.where(ends, grams[k + 1], -1)
-                _, first = np.unique(longer, return_index=True)
-                counted = numbers[first[longer[first] >= 0]]
+                place = np.full(len(self.keys[k + 1]), -1)  # of each of them, where it ends, once
+                ending = np.flatnonzero(ends & (grams[k + 1] >= 0))
+                place[grams[k + 1][ending]] = ending
+                counted = numbers[place[place >= 0]]
             self.parts.append(self._smoothed(np.bincount(counted, minlength=len(self.keys[k])), k, modified))
 
     def _keys(self, ids: np.ndarray, grams: list[np.ndarray]) -> np.ndarray:

@@ -20,18 +20,18 @@ from . import bags
 
 # --- N-grams of bags of running text ----------------------------------------------------------------------------------
 class Grams:
-    """The n-grams up to an order that some texts have, numbered: matrix() says which of them other texts have too."""
+    """The n-grams up to an order that some texts have, numbered: `own` (B, count) says which text has which, and
+    matrix() which of them other texts have."""
 
     def __init__(self, ids: np.ndarray, offsets: np.ndarray, order: int) -> None:
-        self.size, self.keys = int(ids.max(initial=0)) + 1, []
+        self.size, self.keys, found = int(ids.max(initial=0)) + 1, [], []
         before = np.zeros(len(ids), np.int64)
         for _ in range(order):  # a gram is named by the number of the gram without its last id, and its last id
-            keys = self._keys(before, ids)
-            listed, numbers = np.unique(keys, return_inverse=True)
-            unknown = int(len(listed) > 0 and listed[0] == -1)
-            self.keys.append(listed[unknown:])
-            before = self._before(numbers - unknown, offsets)
-        self.count = sum(map(len, self.keys))
+            listed, numbers = bags.numbered(self._keys(before, ids))
+            self.keys.append(listed)
+            found.append(numbers)
+            before = self._before(numbers, offsets)
+        self.own = self._matrix(found, ids, offsets)
 
     def _keys(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return np.where((before >= 0) & (ids < self.size), before * self.size + ids, -1)
@@ -43,24 +43,27 @@ class Grams:
         before[offsets] = -1
         return before[: len(numbers)]
 
-    def matrix(self, ids: np.ndarray, offsets: np.ndarray) -> scipy.sparse.csr_array:
-        """(B, count), 1 where a text has a gram, however often."""
+    def _matrix(self, found: list[np.ndarray], ids: np.ndarray, offsets: np.ndarray) -> scipy.sparse.csr_array:
+        """Of the number of each order's gram at each place, −1 where there is none."""
         bag = np.repeat(np.arange(len(offsets)), bags.lengths(ids, offsets))
-        before, rows, columns, first = np.zeros(len(ids), np.int64), [], [], 0
-        for listed in self.keys:
-            wanted, place = np.unique(self._keys(before, ids), return_inverse=True)
-            number = np.searchsorted(listed, wanted)  # quick, as both are sorted
-            found = np.append(listed, -2)[number] == wanted  # −2 is no key
-            numbers = np.where(found, number, -1)[place]
-            known = numbers >= 0
-            rows.append(bag[known])
-            columns.append(numbers[known] + first)
-            before, first = self._before(numbers, offsets), first + len(listed)
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        X = scipy.sparse.csr_array((np.ones(len(row)), (row, column)), (len(offsets), self.count))
+        first = np.cumsum([0, *map(len, self.keys)])  # grams of one id have the first numbers, then those of two
+        row = np.concatenate([bag[numbers >= 0] for numbers in found])
+        column = np.concatenate([numbers[numbers >= 0] + n for numbers, n in zip(found, first, strict=False)])
+        X = scipy.sparse.csr_array((np.ones(len(row)), (row, column)), (len(offsets), int(first[-1])))
         X.sum_duplicates()
         X.data[:] = 1
         return X
+
+    def matrix(self, ids: np.ndarray, offsets: np.ndarray) -> scipy.sparse.csr_array:
+        """(B, count), 1 where a text has a gram, however often."""
+        before, found = np.zeros(len(ids), np.int64), []
+        for listed in self.keys:
+            wanted, place = bags.numbered(self._keys(before, ids))
+            number = np.searchsorted(listed, wanted)  # quick, as both are sorted
+            known = np.append(listed, -1)[number] == wanted
+            found.append(np.append(np.where(known, number, -1), -1)[place])  # −1 stays −1
+            before = self._before(found[-1], offsets)
+        return self._matrix(found, ids, offsets)
 
 
 # --- The classifier ---------------------------------------------------------------------------------------------------
@@ -75,15 +78,36 @@ def sparse_product(X: scipy.sparse.csr_array, w: Any) -> Any:
 
 
 def log_ratio(X: scipy.sparse.csr_array, labels: np.ndarray) -> np.ndarray:
-    """ln (p/‖p‖₁) / (q/‖q‖₁), where p and q are one more than the number of good and of bad texts with each gram."""
-    p, q = 1 + X.T @ (labels == 1.0), 1 + X.T @ (labels == 0.0)
-    ratio: np.ndarray = np.log(p / p.sum()) - np.log(q / q.sum())
+    """ln (p/‖p‖₁) / (q/‖q‖₁), where p and q are one more than the number of good and of bad texts with each gram; 0 for
+    a gram that no text has."""
+    good, bad = X.T @ (labels == 1.0), X.T @ (labels == 0.0)
+    seen = good + bad > 0
+    p, q = 1 + good[seen], 1 + bad[seen]
+    ratio = np.zeros(X.shape[1])
+    ratio[seen] = np.log(p / p.sum()) - np.log(q / q.sum())
     return ratio
 
 
 def weighted(X: scipy.sparse.csr_array, ratio: np.ndarray) -> scipy.sparse.csr_array:
     """X with each 1 replaced by its gram's ratio."""
     return scipy.sparse.csr_array((ratio[X.indices], X.indices, X.indptr), X.shape)
+
+
+def joined(X: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+    """P (V, V') with which X P is as good as X (B, V) for a logistic regression: the columns that only one row has
+    become one for each row, and those that no row has are left out.
+
+    A gradient Xᵀ g is alike, up to their values, in all columns of one row, so they stay in one direction u, and P
+    has it for a column: w = P w', and ‖w‖ = ‖w'‖ because PᵀP = I. From zero, L-BFGS takes the very same steps.
+    """
+    (B, V), row = X.shape, np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    rows = np.bincount(X.indices, minlength=V)
+    alone = rows[X.indices] == 1
+    common, single, owner = np.flatnonzero(rows > 1), X.indices[alone], row[alone]
+    length = np.sqrt(np.bincount(owner, X.data[alone] ** 2, minlength=B))
+    value = np.concatenate([np.ones(len(common)), X.data[alone] / np.where(length > 0, length, 1)[owner]])
+    place = np.concatenate([common, single]), np.concatenate([np.arange(len(common)), len(common) + owner])
+    return scipy.sparse.csr_array((value, place), (V, len(common) + B))
 
 
 class Linear(NamedTuple):
