@@ -22,7 +22,7 @@ from reproduction.claims import show, verdicts
 from reproduction.figures import PUBLISHED, figures
 from reproduction.jobs import perform_all
 from reproduction.page import page
-from reproduction.plan import frozen_jobs, ngrams_jobs, text_jobs, trained_jobs, vectors_job
+from reproduction.plan import frozen_jobs, held_out_jobs, ngrams_jobs, text_jobs, trained_jobs, vectors_job
 from reproduction.sections import relabelled, sections
 from reproduction.sources import sources
 from reproduction.text_sections import INTRODUCTION
@@ -80,9 +80,10 @@ def reproduce(args: argparse.Namespace) -> None:
         ]
         files = {}
         for name, found in perform(first):
-            files |= {name: found["result"].get("file")} if name in ("vectors", "bigrams-0") else {}
+            files |= {name: found["result"].get("file")} if name in ("vectors", "bigrams-0", "counts") else {}
             yield name, found
         yield from perform([
+            *held_out_jobs(data, seeds, state, files["counts"], args.full),
             *frozen_jobs(data, seeds, state, files["vectors"], args.full),
             *ngrams_jobs(data, state, files["bigrams-0"]),
         ])  # fmt: skip

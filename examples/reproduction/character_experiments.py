@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygrad_nlp.nlp import corpora, counts, reading, text
 from tinygrad_nlp.nlp.metrics import Perplexity
+from tinygrad_nlp.npz import read_npz, write_npz
 
 Figures = dict[str, Any]
 PLACES = ("shakespeare", "wikipedia")
@@ -77,27 +78,56 @@ def perplexity(log_p: np.ndarray) -> Perplexity:
     return Perplexity().add_log_probabilities(log_p)
 
 
+def nine_tenths(data: str | None, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """90 % of the text less the leaked passage, and the last 10 %, or the first `limit` characters of it after 20 times
+    as many."""
+    corpus = corpora.characters(data)
+    _, last = char_rnn.split(corpus)
+    ids = char_rnn.ALPHABET.encode(corpus.without_leak())[: -len(last)]
+    return ids if limit is None else ids[: 20 * limit], last[:limit]
+
+
+def timed(f: Any, *given: Any) -> tuple[Any, float]:
+    """What it returns, and the CPU seconds that it took."""
+    start = time.process_time()
+    return f(*given), time.process_time() - start
+
+
+def held_out_counts(folder: Path, data: str | None, order: int, limit: int | None = None) -> Figures:
+    """ln p by n-grams of 90 % of the text, on the last 10 % and on the passages, and by those that learn as they read
+    (`learning`, on the last 10 %): in a file with the CPU seconds of both, for every network that is mixed with
+    them."""
+    ids, last = nine_tenths(data, limit)
+    size, passages = len(char_rnn.ALPHABET), char_rnn.both_passages(corpora.characters(data))
+    grams, built = timed(counts.NGrams, ids, size, order)
+    counted, read = timed(grams.log_probabilities, last)
+    learning, seconds = timed(lambda: counts.AdaptiveNGrams(size, ids=ids).read(last))
+    log_p = {"last": counted[1:], "learning": learning[1:]}
+    log_p |= {place: grams.log_probabilities(passage)[1:] for place, passage in passages.items()}
+    path = folder.with_name(f"{folder.name}.npz")
+    write_npz(path, {**log_p, "seconds": np.array([built + read, seconds])})
+    return {"file": path.name, "sha256": corpora.sha256(path)}
+
+
 def held_out(
     folder: Path,
     data: str | None,
     recipe: Figures,
     seed: int,
-    order: int,
+    counted: str,
     online: bool = False,
     limit: int | None = None,
 ) -> Figures:
-    """A character model and n-grams of 90 % of the text less the leaked passage: alone and mixed, on the last 10 %
-    and on the passages.
+    """A character model of 90 % of the text less the leaked passage, alone and mixed with n-grams of the same, on the
+    last 10 % and on the passages.
 
     What is chosen, the weight of the mixture, is chosen on the first half of the last 10 %. Each figure has the CPU
-    seconds of all that it needs, training included. online: also a model and counts that learn as they read. limit: of
-    the characters to measure on, for a quick run.
+    seconds of all that it needs, training included. counted: the file of held_out_counts(), beside the job's own.
+    online: also a model and counts that learn as they read. limit: of the characters to measure on, for a quick run.
     """
-    began, corpus = time.process_time(), corpora.characters(data)
-    _, last = char_rnn.split(corpus)
-    ids = char_rnn.ALPHABET.encode(corpus.without_leak())[: -len(last)]
-    last, ids = last[:limit], ids if limit is None else ids[: 20 * limit]
-    half = len(last) // 2
+    began, corpus, grams = time.process_time(), corpora.characters(data), read_npz(folder.parent / counted)
+    ids, last = nine_tenths(data, limit)
+    half, (counting, learning) = len(last) // 2, grams["seconds"].tolist()
     model, run = char_rnn.train(ids, char_rnn.Recipe(**recipe), folder, seed, resume=True, validation=last[:PART])
     trained = time.process_time() - began
     found: Figures = {"nats": {}, "weight": {}, "cpu_seconds": {}}
@@ -108,26 +138,17 @@ def held_out(
         found["nats"][name]["blocks"] = blocks(log_p, 500)
         found["cpu_seconds"][name] = round(seconds, 1)
 
-    def timed(f: Any, *given: Any) -> tuple[np.ndarray, float]:
-        start = time.process_time()
-        return f(*given), time.process_time() - start
-
     alone, seconds = timed(reading.log_probabilities, model, last)
     keep("static", alone, trained + seconds)
-    start = time.process_time()
-    grams = counts.NGrams(ids, len(char_rnn.ALPHABET), order)
-    counted = grams.log_probabilities(last)[1:]
-    weight = reading.best_weight(alone[:half], counted[:half])
-    keep("mixed", reading.mixed(alone, counted, weight), trained + seconds + time.process_time() - start)
+    weight, chosen = timed(reading.best_weight, alone[:half], grams["last"][:half])
+    keep("mixed", reading.mixed(alone, grams["last"], weight), trained + seconds + counting + chosen)
     found["weight"]["mixed"] = weight
     found["ppl"], found["blocks"] = {}, {}
     for place, passage in char_rnn.both_passages(corpus).items():
-        by_model, by_counts = reading.log_probabilities(model, passage), grams.log_probabilities(passage)[1:]
-        found["ppl"][place] = {
-            "static": perplexity(by_model).value,
-            "mixed": perplexity(reading.mixed(by_model, by_counts, weight)).value,
-        }
-        found["blocks"][place] = blocks(reading.mixed(by_model, by_counts, weight), BLOCK[place])
+        by_model = reading.log_probabilities(model, passage)
+        both = reading.mixed(by_model, grams[place], weight)
+        found["ppl"][place] = {"static": perplexity(by_model).value, "mixed": perplexity(both).value}
+        found["blocks"][place] = blocks(both, BLOCK[place])
     length = len(corpus.familiar)
     pieces = last[: len(last) // length * length].reshape(-1, length)
     found["pieces"] = [
@@ -138,10 +159,9 @@ def held_out(
     if online:
         dynamic, seconds = timed(reading.dynamic_log_probabilities, model, last)
         keep("dynamic", dynamic, trained + seconds)
-        learning, more = timed(lambda: counts.AdaptiveNGrams(len(char_rnn.ALPHABET), ids=ids).read(last)[1:])
-        keep("counts that learn", learning, more)
-        weight = reading.best_weight(dynamic[:half], learning[:half])
-        keep("online", reading.mixed(dynamic, learning, weight), trained + seconds + more)
+        keep("counts that learn", grams["learning"], learning)
+        weight = reading.best_weight(dynamic[:half], grams["learning"][:half])
+        keep("online", reading.mixed(dynamic, grams["learning"], weight), trained + seconds + learning)
         found["weight"]["online"] = weight
     return found
 

@@ -70,18 +70,8 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
     def characters(name: str, wanted: char_rnn.Recipe, seed: int = first, **more: Any) -> Job:
         return job(name, f"{CHARACTERS}.characters", seed, recipe=asdict(recipe(wanted, state)), **more)
 
-    def held_out(name: str, seed: int) -> Job:
-        more = {
-            "order": 9 if not state else 4,  # better beside a network than 7, which is best alone
-            "online": name == "strong",
-            "limit": 4_000 if quick else None,
-            "recipe": asdict(recipe(recipes[name], state)),
-        }
-        return job(name, f"{CHARACTERS}.held_out", seed, **more)
-
     many, few = range(first, first + SEEDS[state]), seeds if full else seeds[:1]
-    found = [held_out("best", s) for s in few]
-    found += [held_out("strong", s) for s in seeds]
+    found = [counts_job(data, state)]
     words = asdict(replace(word_rnn.Recipe(), steps=WORD_STEPS[state]))
     found += [job("words-recurrent", f"{WORDS}.words_recurrent", s, recipe=words) for s in few]
     found += [characters("literal", recipes["literal"], s, curves=s == first) for s in many]
@@ -110,6 +100,28 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
         )
     ]
     return [*found, job("readings", f"{CHARACTERS}.readings", None)]
+
+
+def counts_job(data: str | None, state: str) -> Job:
+    """The n-grams that the networks of nine tenths are mixed with."""
+    order = 9 if not state else 4  # better beside a network than 7, which is best alone
+    limit = 4_000 if state == "smoke" else None
+    return Job("counts", f"{CHARACTERS}.held_out_counts", {"data": data, "order": order, "limit": limit})
+
+
+def held_out_jobs(data: str | None, seeds: range, state: str, counted: str, full: bool) -> list[Job]:
+    """Section B on the last tenth of the text."""
+
+    def job(name: str, seed: int) -> Job:
+        more = {
+            "counted": counted,
+            "online": name == "strong",
+            "limit": 4_000 if state == "smoke" else None,
+            "recipe": asdict(recipe(char_rnn.RECIPES[name], state)),
+        }
+        return Job(f"{name}-{seed - seeds[0]}", f"{CHARACTERS}.held_out", {"data": data, "seed": seed, **more})
+
+    return [*(job("best", s) for s in (seeds if full else seeds[:1])), *(job("strong", s) for s in seeds)]
 
 
 def vectors_job(data: str | None, state: str) -> Job:

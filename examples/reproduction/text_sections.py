@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import char_rnn
+
 from .figures import PLACES, PUBLISHED, Figures, Results, several
 from .plan import CHANGES
 from .verdicts import said
@@ -15,6 +17,7 @@ from .word_claims import COUNTS
 Section = dict[str, Any]
 TEXTS = {"shakespeare": "Shakespeare, held out", "wikipedia": "Wikipedia", "reviews": "reviews, held out"}
 SOURCES = {"shakespeare": "trained on Shakespeare", "reviews": "trained on reviews", "both": "half of each"}
+MODEL = {name: f"{recipe.cell.upper()} {recipe.hidden}" for name, recipe in char_rnn.RECIPES.items()}
 INTRODUCTION = (
     "Every claim with what was published, what we measured on our own engine, and a verdict in a word. Figures in "
     "brackets are 95\u00a0% intervals: Student's over seeds where there are several (of perplexities, over their "
@@ -153,7 +156,7 @@ def perplexities(results: Results, f: Figures, comparable: bool) -> Section:
         }
     line, start = results["line"], int(f["leak.start"])
     read = [["the line", line["line"]], ["published", " ".join(line["read as"])], ["words", " ".join(line["in words"])]]
-    learning = {name: results[f"{job}-0"]["curve"] for name, job in {"GRU 256": "strong", "GRU 384": "best"}.items()}
+    learning = {MODEL[job]: results[f"{job}-0"]["curve"] for job in ("strong", "best")}
     return section(
         "0.f",
         "The perplexity table",
@@ -186,12 +189,13 @@ def yardsticks(f: Figures) -> Section:
         int(n.split(".")[2]) for n in f if n.startswith("char.counts.") and n.count(".") == 3 and n.endswith("nats")
     )
     static = {f"modified Kneser-Ney, {order}-grams": f"char.counts.{order}" for order in orders}
-    static |= {"GRU 256": "char.strong", "GRU 384, dropout, averaged weights": "char.static"}
-    static |= {"GRU 256 mixed with counts": "char.mixed", "GRU 384 mixed with counts": "char.static_mixed"}
+    strong, best = MODEL["strong"], MODEL["best"]
+    static |= {strong: "char.strong", best: "char.static"}
+    static |= {f"{strong} mixed with counts": "char.mixed", f"{best} mixed with counts": "char.static_mixed"}
     online = {name: f"char.{name}" for name in ("zlib", "xz", "bzip2")}
     online |= {
         "counts that learn as they read": "char.counts_that_learn",
-        "GRU 256, dynamic evaluation": "char.dynamic",
+        f"{strong}, dynamic evaluation": "char.dynamic",
     }
     online |= {"both of these mixed": "char.online"}
     rows = []
