@@ -84,8 +84,8 @@ def reproduce(args: argparse.Namespace) -> None:
             yield name, found
         yield from perform([
             *held_out_jobs(data, seeds, state, files["counts"], args.full),
-            *frozen_jobs(data, seeds, state, files["vectors"], args.full),
             *ngrams_jobs(data, state, files["bigrams-0"]),
+            *frozen_jobs(data, seeds, state, files["vectors"], args.full),
         ])  # fmt: skip
 
     found, cpu = {}, {}
