@@ -73,7 +73,7 @@ class SOAP(Adam):
             self.turn(name, g)
         self.seen[name] += 1
         Q, change = self.bases[name], np.zeros_like(w)
-        self.update(change, Q.T @ g, *self.buffers[name])  # what Adam makes of zeros is its change
+        super().update_parameter(name, change, Q.T @ g)  # what Adam makes of zeros is its change
         w += Q @ change
 
     def turn(self, name: str, g: np.ndarray) -> None:

@@ -87,10 +87,10 @@ def budgets(v: Verdicts) -> None:
     stands = f"beside {order}-grams {f[f'char.counts.{order}.nats']:.3f}, xz {f['char.xz.nats']:.3f}"
     models = {
         "static": ("one model, weights fixed", ("best",), "static models; baby GPT 1.4697 (quoted, on a GPU)"),
-        "mixed": ("a smaller one mixed with counts, all fixed", ("strong",), "static models"),
+        "mixed": ("a smaller one mixed with counts, all fixed", ("strong", "counts"), "static models"),
         "online": (
             "learning as it reads, with counts that do",
-            ("strong",),
+            ("strong", "counts"),
             "compressors, which learn too: PPMd 1.406 (quoted)",
         ),
     }
@@ -113,7 +113,7 @@ def budgets(v: Verdicts) -> None:
     beyond = all(ends(f, f"char.no_leak.best.{place}.ppl")[1] < value for place, value in PUBLISHED["rnn"].items())
     more |= {
         "unit": "perplexity of a character",
-        "jobs": ("strong",),
+        "jobs": ("strong", "counts"),
         "names": names,
         "beside": "the published pair, which has the leak",
     }

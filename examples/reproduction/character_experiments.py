@@ -93,19 +93,24 @@ def timed(f: Any, *given: Any) -> tuple[Any, float]:
     return f(*given), time.process_time() - start
 
 
+def of(log_p: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """ln p of each id after the first, (T − 1,), by distributions (T − 1, V)."""
+    return np.take_along_axis(log_p, ids[1:, None], 1)[:, 0].astype(float)
+
+
 def held_out_counts(folder: Path, data: str | None, order: int, limit: int | None = None) -> Figures:
-    """ln p by n-grams of 90 % of the text, on the last 10 % and on the passages, and by those that learn as they read
-    (`learning`, on the last 10 %): in a file with the CPU seconds of both, for every network that is mixed with
-    them."""
+    """What n-grams of 90 % of the text say of the last 10 % and of the passages, in a file with the CPU seconds that it
+    took, for every network that is mixed with them: ln p of every character, and ln p of those that are there by counts
+    that learn as they read (`learning`)."""
     ids, last = nine_tenths(data, limit)
     size, passages = len(char_rnn.ALPHABET), char_rnn.both_passages(corpora.characters(data))
     grams, built = timed(counts.NGrams, ids, size, order)
-    counted, read = timed(grams.log_probabilities, last)
-    learning, seconds = timed(lambda: counts.AdaptiveNGrams(size, ids=ids).read(last))
-    log_p = {"last": counted[1:], "learning": learning[1:]}
-    log_p |= {place: grams.log_probabilities(passage)[1:] for place, passage in passages.items()}
+    counted, read = timed(lambda: np.log(grams.probabilities(last)[1:]))
+    learning, seconds = timed(lambda: counts.AdaptiveNGrams(size, ids=ids).read(last)[1:])
+    log_p = {place: np.log(grams.probabilities(passage)[1:]) for place, passage in passages.items()} | {"last": counted}
+    found = {name: a.astype(np.float32) for name, a in log_p.items()} | {"learning": learning}
     path = folder.with_name(f"{folder.name}.npz")
-    write_npz(path, {**log_p, "seconds": np.array([built + read, seconds])})
+    write_npz(path, {**found, "seconds": np.array([built + read, seconds])})
     return {"file": path.name, "sha256": corpora.sha256(path)}
 
 
@@ -121,14 +126,14 @@ def held_out(
     """A character model of 90 % of the text less the leaked passage, alone and mixed with n-grams of the same, on the
     last 10 % and on the passages.
 
-    What is chosen, the weight of the mixture, is chosen on the first half of the last 10 %. Each figure has the CPU
+    What is chosen, how the two are mixed, is chosen on the first half of the last 10 %. Each figure has the CPU
     seconds of all that it needs, training included. counted: the file of held_out_counts(), beside the job's own.
     online: also a model and counts that learn as they read. limit: of the characters to measure on, for a quick run.
     """
     began, corpus, grams = time.process_time(), corpora.characters(data), read_npz(folder.parent / counted)
     ids, last = nine_tenths(data, limit)
     half, (counting, learning) = len(last) // 2, grams["seconds"].tolist()
-    model, run = char_rnn.train(ids, char_rnn.Recipe(**recipe), folder, seed, resume=True, validation=last[:PART])
+    model, run = char_rnn.train(ids, char_rnn.Recipe(**recipe), folder, seed, resume=True, validation=last[: PART // 2])
     trained = time.process_time() - began
     found: Figures = {"nats": {}, "weight": {}, "cpu_seconds": {}}
 
@@ -138,16 +143,20 @@ def held_out(
         found["nats"][name]["blocks"] = blocks(log_p, 500)
         found["cpu_seconds"][name] = round(seconds, 1)
 
-    alone, seconds = timed(reading.log_probabilities, model, last)
+    said, seconds = timed(reading.log_distributions, model, last)
+    alone = of(said, last)
     keep("static", alone, trained + seconds)
-    weight, chosen = timed(reading.best_weight, alone[:half], grams["last"][:half])
-    keep("mixed", reading.mixed(alone, grams["last"], weight), trained + seconds + counting + chosen)
-    found["weight"]["mixed"] = weight
+    start = time.process_time()
+    some = slice(0, half, 4)  # of the first half, enough for two numbers
+    exponents = reading.best_exponents(said[some], grams["last"][some], last[1:][some])
+    mixed = of(reading.log_linear(said, grams["last"], exponents), last)
+    keep("mixed", mixed, trained + seconds + counting + time.process_time() - start)
+    found["weight"]["mixed"], found["weight"]["mixed, of counts"] = exponents
     found["ppl"], found["blocks"] = {}, {}
     for place, passage in char_rnn.both_passages(corpus).items():
-        by_model = reading.log_probabilities(model, passage)
-        both = reading.mixed(by_model, grams[place], weight)
-        found["ppl"][place] = {"static": perplexity(by_model).value, "mixed": perplexity(both).value}
+        said = reading.log_distributions(model, passage)
+        both = of(reading.log_linear(said, grams[place], exponents), passage)
+        found["ppl"][place] = {"static": perplexity(of(said, passage)).value, "mixed": perplexity(both).value}
         found["blocks"][place] = blocks(both, BLOCK[place])
     length = len(corpus.familiar)
     pieces = last[: len(last) // length * length].reshape(-1, length)

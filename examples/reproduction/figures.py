@@ -176,8 +176,10 @@ def held_out(results: Results, job: str, kind: str, name: str) -> Figures:
     found |= over_blocks(f"{name}.nats", jobs[0]["nats"][kind]["blocks"], perplexity=False)
     found |= over_seeds(f"{name}.second_half.nats", [result["nats"][kind]["second"] for result in jobs])
     found[f"{name}.cpu_seconds"] = float(np.mean([result["cpu_seconds"][kind] for result in jobs]))
-    weights = [result["weight"][kind] for result in jobs if kind in result["weight"]]
-    return found | ({f"{name}.weight": float(np.mean(weights))} if weights else {})
+    for key, whose in {"weight": kind, "weight_of_counts": f"{kind}, of counts"}.items():
+        weights = [result["weight"][whose] for result in jobs if whose in result["weight"]]
+        found |= {f"{name}.{key}": float(np.mean(weights))} if weights else {}
+    return found
 
 
 def yardsticks(results: Results) -> Figures:

@@ -162,7 +162,9 @@ def perplexities(results: Results, f: Figures, comparable: bool) -> Section:
         "The perplexity table",
         "Character models read each passage from a zero state. The literal recipe is the published one: a GRU of 100, "
         "2,000 chunks of 400 characters, Adam at a constant rate, no clipping; each row below it changes one "
-        "thing more. "
+        "thing more. A network p and n-grams q are mixed as pᵃ qᵇ, divided by its sum over all characters (log-linear, "
+        f"Klakow 1998), with a {f['char.mixed.weight']:.2f} and b {f['char.mixed.weight_of_counts']:.2f} found on the "
+        "first half of the last tenth; those that learn as they read are averaged, as are the words' models. "
         "The word bigram reads the passages by the published protocol and in words: the published reader takes what "
         "stands on a line for one token, as each word of its training file has one.",
         "By the published protocol nearly every token is the unknown word, and so is the one before it: easy to "

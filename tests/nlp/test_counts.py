@@ -148,6 +148,16 @@ def test_ngrams_are_those_of_the_definition(ids, text, order, modified):
     np.testing.assert_allclose(model.log_probabilities(np.array(text)), expected, rtol=1e-9, atol=1e-9)
 
 
+@given(TEXTS, st.lists(st.integers(0, 5), max_size=9), st.integers(1, 5), st.booleans())
+def test_a_distribution_has_what_each_id_gets(ids, text, order, modified):
+    """Ids that the n-grams have never seen among the context too."""
+    model, text = NGrams(np.array(ids), 6, order, modified), np.array(text, int)
+    p = model.probabilities(text)
+    assert p.shape == (len(text), 6)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(np.log(p[np.arange(len(text)), text]), model.log_probabilities(text))
+
+
 @given(TEXTS, st.lists(st.integers(0, 4), max_size=4), st.booleans())
 def test_they_are_a_distribution_after_any_context_even_one_with_an_id_never_seen(ids, context, modified):
     model = NGrams(np.array(ids), 5, 3, modified)

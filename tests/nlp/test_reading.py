@@ -66,6 +66,35 @@ def test_a_mixture_is_an_average_of_probabilities_and_its_weight_the_best():
     assert reading.best_weight(p, p - 1) == 1
 
 
+def test_distributions_hold_what_each_id_gets(model):
+    found = reading.log_distributions(model, IDS)
+    assert found.shape == (len(IDS) - 1, 5)
+    np.testing.assert_allclose(np.exp(found).sum(1), 1)
+    np.testing.assert_allclose(found[np.arange(len(IDS) - 1), IDS[1:]], reading.log_probabilities(model, IDS))
+
+
+def test_a_log_linear_mixture_by_hand():
+    p, q = np.array([[0.5, 0.25, 0.25]]), np.array([[0.1, 0.1, 0.8]])
+    product = p**2 * q**0.5
+    np.testing.assert_allclose(np.exp(reading.log_linear(np.log(p), np.log(q), (2, 0.5))), product / product.sum())
+    np.testing.assert_allclose(reading.log_linear(np.log(p), np.log(q), (1, 0)), np.log(p))
+
+
+def test_the_best_exponents_are_those_that_made_the_text():
+    """Ids drawn from p² q^½: found to three standard errors, and better than any near them."""
+    rng = np.random.default_rng(0)
+    log_p, log_q = (log_softmax(rng.normal(size=(20_000, 5)) * s) for s in (0.5, 1.5))
+    true = np.exp(reading.log_linear(log_p, log_q, (2, 0.5)))
+    ids = (rng.random((len(true), 1)) > np.cumsum(true, 1)).sum(1)
+    a, b = found = reading.best_exponents(log_p.astype(np.float32), log_q, ids)
+    assert abs(a - 2) < 0.1 and abs(b - 0.5) < 0.05
+
+    def nats(exponents):
+        return -reading.log_linear(log_p, log_q, exponents)[np.arange(len(ids)), ids].mean()
+
+    assert all(nats(found) <= nats((a + da, b + db)) + 1e-9 for da in (-0.02, 0, 0.02) for db in (-0.02, 0, 0.02))
+
+
 def test_the_output_layer_of_the_word_model_is_its_embedding():
     model = WordRNN(7, 4, rng=np.random.default_rng(0), dtype=np.float64)
     ids = np.array([[1, 2], [3, 4], [5, 6]])

@@ -178,6 +178,21 @@ class NGrams:
             p = np.where(known, (part + taken[before] * p) / np.where(known, total[before], 1), p)
         return np.log(p)
 
+    def probabilities(self, ids: np.ndarray) -> np.ndarray:
+        """p of every id at each place of a text (T,), given those before it: (T, size), each row a distribution."""
+        p, grams = np.full((len(ids), self.size), 1 / self.size), list[np.ndarray]()
+        for keys, (kept, total, taken) in zip(self.keys, self.parts, strict=True):
+            before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
+            grams.append(self._numbers(ids, grams))
+            place = np.flatnonzero((before >= 0) & (total[before] > 0))
+            h = before[place]
+            p[place] *= (taken[h] / total[h])[:, None]
+            first, end = np.searchsorted(keys, [h * self.size, (h + 1) * self.size])  # the grams hw, for every w
+            lengths = end - first
+            gram = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+            p[np.repeat(place, lengths), keys[gram] % self.size] += kept[gram] / np.repeat(total[h], lengths)
+        return p
+
 
 class AdaptiveNGrams:
     """N-grams up to `order` that learn each id after predicting it: a reader that has read nothing, or only `ids`.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 
-from ..engine import writable
+from ..engine import Tensor, gradients, writable
 from ..fused import softmax_cross_entropy
 from ..module import named_tensors
 from ..nn import frozen
@@ -35,6 +36,15 @@ def log_probabilities(model: Any, ids: np.ndarray, batch: int = 1, mine: slice =
         logits, state = model(x[:, mine], state)
         parts.append(picked(logits, targets[:, mine]))
     return np.concatenate(parts).T.ravel()
+
+
+def log_distributions(model: Any, ids: np.ndarray) -> np.ndarray:
+    """ln p of every id at the place of each id after the first, (T − 1, V), read as by log_probabilities()."""
+    model, parts, state = frozen(model), [], None
+    for x, _ in streams(ids, 1_000):
+        logits, state = model(x, state)
+        parts.append(log_softmax(logits)[:, 0])
+    return np.concatenate(parts)
 
 
 def dynamic_log_probabilities(
@@ -89,3 +99,25 @@ def mixed(log_p: np.ndarray, log_q: np.ndarray, weight: float) -> np.ndarray:
 def best_weight(log_p: np.ndarray, log_q: np.ndarray, step: float = 0.05) -> float:
     """The weight of the first of two models with which their mixture predicts this text best, from a grid."""
     return float(max(np.arange(0, 1 + step / 2, step), key=lambda weight: mixed(log_p, log_q, weight).mean()))
+
+
+def log_linear(log_p: np.ndarray, log_q: np.ndarray, exponents: tuple[float, float]) -> np.ndarray:
+    """ln pᵃ qᵇ / Σ pᵃ qᵇ of two models' distributions (N, V): where one of them is sure that an id does not come, it
+    does not. Klakow 1998, "Log-linear interpolation of language models"; Hinton 2002, product of experts."""
+    a, b = exponents
+    mixture: np.ndarray = log_softmax(a * log_p + b * log_q)
+    return mixture
+
+
+def best_exponents(log_p: np.ndarray, log_q: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
+    """The exponents of log_linear() with which the mixture predicts these ids (N,) best: by L-BFGS with our gradients,
+    from ½ each. The cross-entropy of logits that are linear in them is convex."""
+    log_p, log_q = log_p.astype(float), log_q.astype(float)
+
+    def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
+        a, b = Tensor(exponents[0]), Tensor(exponents[1])
+        total = softmax_cross_entropy(a * log_p + b * log_q, ids)
+        return total.item(), np.array(gradients(total, [a, b]))
+
+    a, b = minimize(loss, [0.5, 0.5], jac=True, method="L-BFGS-B").x.tolist()
+    return a, b
