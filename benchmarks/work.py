@@ -144,7 +144,7 @@ BURST = 10  # steps of a recipe that are timed together, because SOAP turns its 
 RECIPES: dict[str, tuple[Callable[[int], Work], int]] = {
     "bigram: V 2,000, B 50": (bigram, 50),
     "char_rnn, literal: GRU 100, T 400, B 1": (lambda B: character_rnn("gru", 400, B, 100), 1),
-    "char_rnn, strong: GRU 320, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 320, D=100)), 32),
+    "char_rnn, strong: GRU 256, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 256, D=100)), 32),
     "char_rnn, best: GRU 384, T 32, B 32": (partial(by_soap, lambda B: character_rnn("gru", 32, B, 384, D=100)), 32),
     "word_rnn: GRU 200, V 2,000, T 35, B 20": (partial(by_soap, word_rnn), 20),
     "sentiment: V 30,000, B 64": (averaged_embedding, 64),

@@ -119,7 +119,8 @@ def train(
         if (step + 1) % 50 == 0:
             run.log(nats=ranks.sum(loss.item()))
         if validation is not None and (step + 1) % max(recipe.steps // 10, 1) == 0:
-            run.log(validation=perplexity(model, validation, 32, ranks).mean)
+            streams = max(len(validation) // 1_000, 1)  # of about a thousand characters, side by side
+            run.log(validation=perplexity(model, validation, streams, ranks).mean)
     return settled(model, average.averages), run
 
 

@@ -154,6 +154,28 @@ def test_keywords_are_those_that_the_derivatives_name() -> None:
         np.nansum(x, axis=Tensor(0.0))
 
 
+def test_an_op_is_called_in_every_way_that_its_function_is() -> None:
+    """Each way twice, because what is bound once is remembered, and with Tensors and without."""
+
+    def plain(x: Any, a: Any = 2.0, b: Any = 3.0, *, c: Any = 5.0) -> Any:
+        return x * a + b * c
+
+    fn = op(lambda g, y, x, a=2.0, b=3.0, *, c=5.0: g * a, None, None)(plain)
+    t = Tensor([1.0, 4.0])
+    for _ in range(2):
+        for x in (t, t.data):
+            for args, kwargs in [
+                ((x,), {}), ((x, 7.0), {}), ((x,), {"b": 7.0}), ((x, 7.0), {"b": 11.0}), ((x,), {"b": 7.0, "a": 11.0}),
+                ((x,), {"c": 7.0}), ((x, 1.0, 7.0), {"c": 11.0}), ((), {"b": 7.0, "x": x}),
+            ]:  # fmt: skip
+                found, wanted = fn(*args, **kwargs), plain(*args, **kwargs)
+                assert type(found) is type(x) and np.array_equal(values(found), values(wanted))
+        with pytest.raises(TypeError, match=r"plain\(\): got an unexpected keyword argument 'd'"):
+            fn(t, d=1.0)
+        with pytest.raises(TypeError, match="multiple values for argument 'x'"):
+            fn(t, x=t)
+
+
 # --- composite, flat, op ----------------------------------------------------------------------------------------------
 
 

@@ -118,8 +118,13 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
         @functools.wraps(forward)
         def fn(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
-                bound = forms.bind(what, signature, args, kwargs)
-                args, kwargs = bound.args, bound.kwargs
+                way = (len(args), *kwargs)
+                if way not in ways:  # binding takes as long as a small op, so it is done once for each way to call
+                    bound = forms.bind(what, signature, range(len(args)), {key: key for key in kwargs})
+                    ways[way] = bound.args, bound.kwargs
+                by_place, by_name = ways[way]
+                given = dict(enumerate(args)) | kwargs
+                args, kwargs = tuple(given[i] for i in by_place), {key: given[i] for key, i in by_name.items()}
             for a in args:
                 if type(a) is Tensor:
                     return row.of_tensors(args, kwargs)
@@ -127,6 +132,7 @@ def op(*derivatives: Callable[..., Any] | None, reference: Callable[..., Any] | 
             return value.y if type(value) is Saved else value
 
         signature, what = inspect.signature(forward), f"{name(forward)}()"
+        ways: dict[tuple[Any, ...], tuple[tuple[Any, ...], dict[str, Any]]] = {}
         row: Row
         if reference is None or len(derivatives) > 1:
             row = with_derivatives(Op, fn, forward, derivatives)
