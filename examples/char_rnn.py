@@ -1,10 +1,10 @@
 """A recurrent network that reads characters (rows 0.d to 0.g).
 
 The literal published recipe by default: a GRU of 100, 2,000 chunks of 400 characters, Adam at a constant 0.005. Expect
-perplexities of about 6.86 / 15.95 on the two passages, where 6.857 / 15.361 are published. The recipes "strong" and
+perplexities of about 6.88 / 16.06 on the two passages, where 6.857 / 15.361 are published. The recipes "strong" and
 "best" train larger GRUs by SOAP on nine tenths of the text and are measured on the last tenth, in nats per character:
-alone (best: about 1.470), mixed with counts (strong, --counts 9: 1.437; 7-grams alone have 1.517), or learning as they
-read (strong, --dynamic: 1.448, and 1.349 with counts that learn too).
+alone (best: about 1.464), mixed with counts (strong, --counts 9: 1.432; 7-grams alone have 1.517), or learning as they
+read (strong, --dynamic: 1.460, and 1.355 with counts that learn too).
 
     python examples/char_rnn.py --sample "ROMEO:" --temperature 0.8
     python examples/char_rnn.py --recipe strong --counts 9

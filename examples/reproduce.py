@@ -1,6 +1,6 @@
 """Every claim of the assignment, run again: published beside ours, with a verdict.
 
-Expect about 25 minutes on two cores (--smoke: a minute), a table on the terminal, OUT/report.json, and the same with
+Expect about 19 minutes on two cores (--smoke: a minute), a table on the terminal, OUT/report.json, and the same with
 pictures in OUT/report.html. Finished jobs are kept in OUT/runs: an interrupted reproduction goes on where it stopped.
 """
 
