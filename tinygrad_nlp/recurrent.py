@@ -112,7 +112,7 @@ def d_gru(g: Array, y: Array, x: Array, h0: Array, W: Array, *, saved: Any) -> A
     z) before their non-linearities, and δh = δh' z + [δr, δz, δn r] Wᵀ. What does not wait for δ is multiplied for
     all steps at once."""
     states, rz, n, a_n = saved
-    H, d = W.shape[0], np.empty_like(x, a_n.dtype)  # δr, δz and δn r
+    H, d = W.shape[0], np.empty(x.shape, a_n.dtype)  # δr, δz and δn r
     dr, dz, drz, dn_r = d[..., :H], d[..., H : 2 * H], d[..., : 2 * H], d[..., 2 * H :]
     r, z = rz[..., :H], rz[..., H:]
     np.multiply(rz, rz, out=drz)
