@@ -125,7 +125,7 @@ EDGES: list[tuple[Any, str, str, str, Any]] = [
     (interface.NumPyInterface.data.fset, "values.shape != self.shape or _d", "False", "p.data = one number for all",
      test_updates.test_values_are_assigned_through_the_one_door),
     (counts.CountBigram.kneser_ney, "kinds.sum(0)", "self.after", "how often, not after how many words", BIGRAMS),
-    (counts.NGrams.__init__, "counted = numbers[first[_x]]", "counted = numbers[longer >= 0]",
+    (counts.NGrams.__init__, "counted = numbers[place[_x]]", "counted = numbers[ending]",
      "how often, in shorter grams", test_counts.test_ngrams_are_those_of_the_definition),
     (metrics.interval, "0.95", "0.9", "the 95 % of an interval", COVERS),
     (metrics.paired_difference, "0.95", "0.9", "the 95 % of a difference", COVERS),
