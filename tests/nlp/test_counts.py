@@ -148,6 +148,16 @@ def test_ngrams_are_those_of_the_definition(ids, text, order, modified):
     np.testing.assert_allclose(model.log_probabilities(np.array(text)), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("modified", [True, False])
+def test_a_long_text_has_the_discounts_that_its_own_grams_ask_for(modified):
+    """Short ones have too few grams to estimate them from."""
+    rng = np.random.default_rng(0)
+    ids, text = (np.minimum(rng.zipf(1.6, n) - 1, 11) for n in (500, 60))
+    model = NGrams(ids, 12, 3, modified)
+    expected = slow_kneser_ney(ids.tolist(), 12, 3, modified, text.tolist())
+    np.testing.assert_allclose(model.log_probabilities(text), expected, rtol=1e-9)
+
+
 @given(TEXTS, st.lists(st.integers(0, 5), max_size=9), st.integers(1, 5), st.booleans())
 def test_a_distribution_has_what_each_id_gets(ids, text, order, modified):
     """Ids that the n-grams have never seen among the context too."""
