@@ -104,7 +104,7 @@ def text_jobs(data: str | None, seeds: range, state: str, full: bool = False) ->
 
 def counts_job(data: str | None, state: str) -> Job:
     """The n-grams that the networks of nine tenths are mixed with."""
-    order = 9 if not state else 4  # better beside a network than 7, which is best alone
+    order = 4 if state == "smoke" else 9  # better beside a network than 7, which is best alone
     limit = 4_000 if state == "smoke" else None
     return Job("counts", f"{CHARACTERS}.held_out_counts", {"data": data, "order": order, "limit": limit})
 
