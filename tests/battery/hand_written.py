@@ -131,7 +131,8 @@ def bag_backward(divide=True):
     def backward(g, table, ids, lengths):
         d = np.zeros_like(table)
         # as students write it by hand
-        np.add.at(d, ids, np.repeat(g / (lengths[:, None] if divide else 1), lengths, axis=0))
+        shares = np.repeat(g / (lengths[:, None] if divide else 1), lengths, axis=0)
+        np.add.at(d, ids, shares)  # as students write it by hand
         return d, None, None
 
     return backward

@@ -11,7 +11,7 @@ from tests.checking import foreign
 from tests.checking.foreign import W42, affine, b2, x34
 
 jax = pytest.importorskip("jax")
-from tinygrad_nlp.checking import with_jax  # noqa: E402 (it needs jax)
+from tinygrad_nlp.checking import with_jax  # noqa: E402 (below the skip, because it needs jax)
 
 jnp = jax.numpy
 gradcheck = with_jax.gradcheck

@@ -14,7 +14,7 @@ from tests.checking.foreign import W42, product, x34
 from tinygrad_nlp.strategies import TORCH_LAYOUTS, arrays
 
 torch = pytest.importorskip("torch")
-from tinygrad_nlp.checking import with_torch  # noqa: E402 (it needs torch)
+from tinygrad_nlp.checking import with_torch  # noqa: E402 (below the skip, because it needs torch)
 
 gradcheck = with_torch.gradcheck
 

@@ -37,7 +37,7 @@ def test_out_where_and_ufunc_methods_are_refused() -> None:
         "np.add.reduce has no derivative: use a function of the table, such as np.sum",
         lambda: np.add.reduce(t),
     )
-    refused(TypeError, "np.add.at has no derivative", lambda: np.add.at(out, [0, 0], t))
+    refused(TypeError, "np.add.at has no derivative", lambda: np.add.at(out, [0, 0], t))  # what is refused
     refused(TypeError, "np.multiply.outer has no derivative", lambda: np.multiply.outer(t, t))
     refused(TypeError, "np.add.accumulate has no derivative", lambda: np.add.accumulate(t))
     assert not out.any()
