@@ -190,7 +190,7 @@ def held_out_figures(model: Any, train: np.ndarray, held_out: np.ndarray, order:
         some = slice(0, half, 4)  # of the first half, enough for two numbers
         exponents = reading.best_exponents(said[some], counted[some], ids[some])
         both = reading.log_linear(said, counted, exponents)
-        found |= {name: a[np.arange(len(ids)), ids] for name, a in {"counts": counted, "with counts": both}.items()}
+        found |= {"counts": reading.picked(counted, ids), "with counts": reading.picked(both, ids)}
     if order and dynamic:
         own, learning = found["online"], AdaptiveNGrams(len(ALPHABET), ids=train).read(held_out)[1:]
         weight = reading.best_weight(own[:half], learning[:half])

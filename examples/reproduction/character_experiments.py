@@ -93,11 +93,6 @@ def timed(f: Any, *given: Any) -> tuple[Any, float]:
     return f(*given), time.process_time() - start
 
 
-def of(log_p: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """ln p of each id after the first, (T − 1,), by distributions (T − 1, V)."""
-    return np.take_along_axis(log_p, ids[1:, None], 1)[:, 0].astype(float)
-
-
 def held_out_counts(folder: Path, data: str | None, order: int, limit: int | None = None) -> Figures:
     """What n-grams of 90 % of the text say of the last 10 % and of the passages, in a file with the CPU seconds that it
     took, for every network that is mixed with them: ln p of every character, and ln p of those that are there by counts
@@ -144,19 +139,22 @@ def held_out(
         found["cpu_seconds"][name] = round(seconds, 1)
 
     said, seconds = timed(reading.log_distributions, model, last)
-    alone = of(said, last)
+    alone = reading.picked(said, last[1:])
     keep("static", alone, trained + seconds)
     start = time.process_time()
     some = slice(0, half, 4)  # of the first half, enough for two numbers
     exponents = reading.best_exponents(said[some], grams["last"][some], last[1:][some])
-    mixed = of(reading.log_linear(said, grams["last"], exponents), last)
+    mixed = reading.picked(reading.log_linear(said, grams["last"], exponents), last[1:])
     keep("mixed", mixed, trained + seconds + counting + time.process_time() - start)
     found["weight"]["mixed"], found["weight"]["mixed, of counts"] = exponents
     found["ppl"], found["blocks"] = {}, {}
     for place, passage in char_rnn.both_passages(corpus).items():
         said = reading.log_distributions(model, passage)
-        both = of(reading.log_linear(said, grams[place], exponents), passage)
-        found["ppl"][place] = {"static": perplexity(of(said, passage)).value, "mixed": perplexity(both).value}
+        both = reading.picked(reading.log_linear(said, grams[place], exponents), passage[1:])
+        found["ppl"][place] = {
+            "static": perplexity(reading.picked(said, passage[1:])).value,
+            "mixed": perplexity(both).value,
+        }
         found["blocks"][place] = blocks(both, BLOCK[place])
     length = len(corpus.familiar)
     pieces = last[: len(last) // length * length].reshape(-1, length)

@@ -7,7 +7,7 @@ reads. All give ln P(next | before) of each id, in nats.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -150,6 +150,14 @@ class NGrams:
         place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         return np.where(known[place] == wanted, place, -1)
 
+    def _grams(self, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each order the context before each place of a text (T,) and the gram that ends there, −1 for none."""
+        grams: list[np.ndarray] = []
+        for _ in self.keys:
+            before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
+            grams.append(self._numbers(ids, grams))
+            yield before, grams[-1]
+
     def _smoothed(self, count: np.ndarray, k: int, modified: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(c − D)⁺ of each gram; c(h) and Σ_w D of each context."""
         n = np.bincount(np.minimum(count, 5), minlength=5)[:5].astype(float)
@@ -169,21 +177,17 @@ class NGrams:
 
     def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
         """ln p of each id of a text (T,) given those before it, as far as the order reaches."""
-        p, grams = np.full(len(ids), 1 / self.size), list[np.ndarray]()
-        for kept, total, taken in self.parts:
-            before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
-            grams.append(self._numbers(ids, grams))
+        p = np.full(len(ids), 1 / self.size)
+        for (before, gram), (kept, total, taken) in zip(self._grams(ids), self.parts, strict=True):
             known = (before >= 0) & (total[before] > 0)
-            part = np.where(grams[-1] >= 0, kept[grams[-1]], 0.0)
+            part = np.where(gram >= 0, kept[gram], 0.0)
             p = np.where(known, (part + taken[before] * p) / np.where(known, total[before], 1), p)
         return np.log(p)
 
     def probabilities(self, ids: np.ndarray) -> np.ndarray:
         """p of every id at each place of a text (T,), given those before it: (T, size), each row a distribution."""
-        p, grams = np.full((len(ids), self.size), 1 / self.size), list[np.ndarray]()
-        for keys, (kept, total, taken) in zip(self.keys, self.parts, strict=True):
-            before = np.concatenate([[-1], grams[-1][:-1]]) if grams else np.zeros(len(ids), np.int64)
-            grams.append(self._numbers(ids, grams))
+        p = np.full((len(ids), self.size), 1 / self.size)
+        for keys, (before, _), (kept, total, taken) in zip(self.keys, self._grams(ids), self.parts, strict=True):
             place = np.flatnonzero((before >= 0) & (total[before] > 0))
             h = before[place]
             p[place] *= (taken[h] / total[h])[:, None]

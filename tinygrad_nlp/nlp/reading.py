@@ -6,6 +6,7 @@ each id after the first, (T − 1,), in nats, so that any two of them can be mix
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,19 @@ from .text import streams
 
 
 def picked(logits: Any, targets: np.ndarray) -> np.ndarray:
-    """ln p of each target (...) by logits (..., V)."""
+    """ln p of each target (...) by logits (..., V), which ln p of all are too."""
     log_p: np.ndarray = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
     return log_p
+
+
+def read(
+    model: Any, ids: np.ndarray, batch: int = 1, mine: slice = slice(None)
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Logits (T, B, V) and targets (T, B), piece by piece, of a frozen model whose state goes on."""
+    model, state = frozen(model), None
+    for x, targets in streams(ids, 1_000, batch):
+        logits, state = model(x[:, mine], state)
+        yield logits, targets[:, mine]
 
 
 def log_probabilities(model: Any, ids: np.ndarray, batch: int = 1, mine: slice = slice(None)) -> np.ndarray:
@@ -31,20 +42,13 @@ def log_probabilities(model: Any, ids: np.ndarray, batch: int = 1, mine: slice =
     With `batch` parallel streams, to be quick, each but the first begins in the middle of the text with no memory, and
     a few ids at the end may be left out; `mine` are the streams that this process reads.
     """
-    model, parts, state = frozen(model), [], None
-    for x, targets in streams(ids, 1_000, batch):
-        logits, state = model(x[:, mine], state)
-        parts.append(picked(logits, targets[:, mine]))
+    parts = [picked(logits, targets) for logits, targets in read(model, ids, batch, mine)]
     return np.concatenate(parts).T.ravel()
 
 
 def log_distributions(model: Any, ids: np.ndarray) -> np.ndarray:
     """ln p of every id at the place of each id after the first, (T − 1, V), read as by log_probabilities()."""
-    model, parts, state = frozen(model), [], None
-    for x, _ in streams(ids, 1_000):
-        logits, state = model(x, state)
-        parts.append(log_softmax(logits)[:, 0])
-    return np.concatenate(parts)
+    return np.concatenate([log_softmax(logits)[:, 0] for logits, _ in read(model, ids)])
 
 
 def dynamic_log_probabilities(
